@@ -1,0 +1,84 @@
+"""The clocks: processor time of this process, memory, children, and two contestants taken by turns."""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What several rounds gave. The middle is reported; `noise` is half the middle range over the middle."""
+
+    values: tuple[float, ...]
+
+    @property
+    def middle(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def noise(self) -> float:
+        if len(self.values) < 4:
+            return (max(self.values) - min(self.values)) / 2 / self.middle
+        low, _, high = statistics.quantiles(self.values, n=4)
+        return (high - low) / 2 / self.middle
+
+
+def processor_ms(work: Callable[[], object]) -> float:
+    """Processor milliseconds of `work`, of all threads of this process, system time included."""
+    gc.collect()
+    before = time.process_time()
+    work()
+    return (time.process_time() - before) * 1000
+
+
+def by_turns(rounds: int, *contestants: Callable[[], float]) -> list[Samples]:
+    """Measure contestants alternately, so that what disturbs the machine disturbs all. A first round does not count."""
+    taken = [[measure() for measure in contestants] for _ in range(1 + rounds)][1:]
+    return [Samples(tuple(values)) for values in zip(*taken, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process that ran to its end: what it printed, how long it took, its processor time."""
+
+    output: str
+    wall_ms: float
+    processor_ms: float
+
+
+def child(*arguments: str, given: str = "") -> Child:
+    """Run this Python with `arguments` in the project's root, `given` on its standard input; raises CalledProcessError
+    when it fails."""
+    before, started = _children_ms(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        check=True,
+        input=given,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return Child(done.stdout, (time.perf_counter() - started) * 1000, _children_ms() - before)
+
+
+def in_child(module: str, function: str, *arguments: Any) -> Any:
+    """What `module.function(*arguments)` returns in a fresh process; both sides plain JSON values."""
+    code = f"import json, sys; from {module} import {function} as f; print(json.dumps(f(*json.load(sys.stdin))))"
+    return json.loads(child("-c", code, given=json.dumps(arguments)).output.splitlines()[-1])
+
+
+def _children_ms() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1000

@@ -1,0 +1,26 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How long, how often and how many; rounds are pairs of floor and ours."""
+
+    short_run: int = 10
+    long_run: int = 200
+    rounds: int = 25
+    long_rounds: int = 7
+    sessions: int = 100
+    session_turns: int = 10
+    crowd_rounds: int = 3
+    processes: int = 15
+    answers: int = 5
+    events: int = 10_000
+    event_rounds: int = 7
+
+
+FULL = Sizes()
+QUICK = Sizes(rounds=9, long_rounds=3, crowd_rounds=1, processes=7, answers=3, event_rounds=3)

@@ -1,0 +1,1 @@
+"""The API: what a user holds."""

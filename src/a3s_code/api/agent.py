@@ -1,0 +1,131 @@
+"""Agent and AsyncAgent: a configuration, and the sessions opened with it."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from a3s_code.api.assembly import Models, build_session
+from a3s_code.api.async_session import AsyncAgentSession
+from a3s_code.api.options import SessionFields, SessionOptions
+from a3s_code.api.portal import portal
+from a3s_code.api.session import AgentSession
+from a3s_code.config.load import load_config
+from a3s_code.config.schema import Config
+from a3s_code.errors import InvalidOption, SessionClosed
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+Source = str | os.PathLike[str] | None
+
+
+class AsyncAgent:
+    """A configuration, loaded and checked, that opens sessions. For use inside an event loop.
+
+    A context manager; closing it closes its sessions. Awaiting it gives itself.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._models = Models(config)
+        self._sessions: weakref.WeakSet[AsyncAgentSession] = weakref.WeakSet()
+        self._closed = False
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        yield from ()
+        return self
+
+    @classmethod
+    def create(cls, source: Source = None, **overrides: Any) -> Self:
+        """Load a configuration: a path to an .acl file, ACL text, or nothing.
+
+        With nothing, $A3S_CONFIG, ./agent.acl and ~/.a3s/agent.acl are tried in this order. `overrides` are top-level
+        configuration keys in snake_case, and win. Raises ConfigError. A missing key is found out at the first model call.
+        """
+        return cls(load_config(source, overrides))
+
+    @property
+    def config(self) -> Config:
+        return self._models.config
+
+    def session(
+        self,
+        workspace: str | os.PathLike[str],
+        options: SessionOptions | None = None,
+        **fields: Unpack[SessionFields],
+    ) -> AsyncAgentSession:
+        """Open a session in a folder. Keywords are fields of SessionOptions and win over `options`.
+
+        Raises WorkspaceError and InvalidOption before anything is sent.
+        """
+        if self._closed:
+            raise SessionClosed("the agent is closed", hint="make a new one with Agent.create()")
+        if options is not None and not isinstance(options, SessionOptions):
+            raise InvalidOption(f"options is {type(options).__name__}, not SessionOptions", field="options")
+        session = build_session(self._models, workspace, (options or SessionOptions()).merged(**fields))
+        self._sessions.add(session)
+        return session
+
+    async def close(self) -> None:
+        """Close all sessions of this agent. Closing twice does nothing."""
+        self._closed = True
+        for session in list(self._sessions):
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class Agent:
+    """A configuration, loaded and checked, that opens sessions. Blocks; works anywhere, notebooks included.
+
+    A context manager; closing it closes its sessions.
+    """
+
+    def __init__(self, agent: AsyncAgent) -> None:
+        self._agent = agent
+
+    @classmethod
+    def create(cls, source: Source = None, **overrides: Any) -> Self:
+        """Load a configuration: a path to an .acl file, ACL text, or nothing.
+
+        With nothing, $A3S_CONFIG, ./agent.acl and ~/.a3s/agent.acl are tried in this order. `overrides` are top-level
+        configuration keys in snake_case, and win. Raises ConfigError. A missing key is found out at the first model call.
+        """
+        return cls(AsyncAgent.create(source, **overrides))
+
+    @property
+    def config(self) -> Config:
+        return self._agent.config
+
+    def session(
+        self,
+        workspace: str | os.PathLike[str],
+        options: SessionOptions | None = None,
+        **fields: Unpack[SessionFields],
+    ) -> AgentSession:
+        """Open a session in a folder. Keywords are fields of SessionOptions and win over `options`.
+
+        Raises WorkspaceError and InvalidOption before anything is sent.
+        """
+        return AgentSession(self._agent.session(workspace, options, **fields))
+
+    def close(self) -> None:
+        """Close all sessions of this agent. Closing twice does nothing."""
+        portal().call(self._agent.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,248 @@
+"""AsyncAgentSession: the verbs of a session, awaited. This file only forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from a3s_code.api.requests import call_arguments, parse_request, snake_case
+from a3s_code.api.results import AgentResult, ToolResult, result_of, tool_result_of
+from a3s_code.api.stream import AsyncRunStream, RunStream
+from a3s_code.errors import InvalidRequest, SessionClosed, ToolError
+from a3s_code.kernel.contracts import Labels
+from a3s_code.kernel.events import AgentEvent
+from a3s_code.kernel.executor import Caller, ToolExecutor
+from a3s_code.kernel.ledger import RunLedger
+from a3s_code.kernel.loop import AgentLoop
+from a3s_code.kernel.messages import Message, ToolCall
+from a3s_code.kernel.ports import Clock, Request
+from a3s_code.kernel.state import Run, SessionState
+from a3s_code.kernel.tool import ToolCatalog
+from a3s_code.kernel.trace import ActiveTool, RunEventRecord, RunSnapshot, TraceEvent
+
+RequestLike = str | Mapping[str, Any]
+OnEvent = Callable[[AgentEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """What the composition root puts a session together from."""
+
+    state: SessionState
+    catalog: ToolCatalog
+    executor: ToolExecutor
+    loop: AgentLoop
+    ledger: RunLedger
+    clock: Clock
+    labels: Labels
+    queue: bool
+
+
+class AsyncAgentSession:
+    """One conversation with one workspace. One run at a time; direct tools any time.
+
+    A context manager, closed at its end. Made by AsyncAgent.session(); awaiting it gives itself.
+    """
+
+    def __init__(self, parts: SessionParts) -> None:
+        self._parts = parts
+        self._closed = False
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        yield from ()
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.session_id} in {self.workspace}>"
+
+    @property
+    def session_id(self) -> str:
+        return self._parts.state.session_id
+
+    @property
+    def workspace(self) -> Path:
+        return self._parts.state.workspace
+
+    @property
+    def labels(self) -> Labels:
+        return self._parts.labels
+
+    async def send(self, request: RequestLike) -> AgentResult:
+        """Work on `request`, text or {prompt, history?, attachments?}, to its end.
+
+        Returns for completed, limit_reached and cancelled runs. Raises A3SError with `.result` when the run failed;
+        SessionBusy when another goes on. Cancelling the call cancels the run, and waits until nothing of it is left.
+        """
+        return await self._finish(self._launch(request))
+
+    run = send
+
+    def stream(self, request: RequestLike) -> AsyncRunStream:
+        """The same, as events while it happens: `async for event in session.stream(...)`."""
+        run = self._launch(request)
+        return AsyncRunStream(run, lambda: self._finish(run))
+
+    def _blocking_stream(self, request: RequestLike) -> RunStream:
+        run = self._launch(request)
+        return RunStream(run, lambda: self._finish(run))
+
+    def _launch(self, given: RequestLike) -> Run:
+        self._check_open()
+        request = parse_request(given, self.workspace)
+        run, previous = self._parts.ledger.begin(request.prompt, queue=self._parts.queue)
+        run.start(self._drive(run, request, previous))
+        return run
+
+    async def _drive(self, run: Run, request: Request, previous: Run | None) -> None:
+        if previous is not None:
+            await previous.wait()
+        await self._parts.loop.run(run, request)
+        self._parts.state.usage += run.usage
+
+    async def _finish(self, run: Run) -> AgentResult:
+        try:
+            await run.wait()
+        except BaseException:
+            if run.cancel():
+                await run.wait()
+            raise
+        result = result_of(run, self._parts.state.price)
+        if run.error is not None:
+            run.error.result = result
+            raise run.error
+        return result
+
+    async def tool(
+        self, name: str, args: Mapping[str, Any] | None = None, on_event: OnEvent | None = None
+    ) -> ToolResult:
+        """Call a tool without a model. It passes the same gate: the host's own call satisfies an ask, never a deny.
+
+        `on_event` sees the call's events; it must return at once.
+        """
+        self._check_open()
+        if args is not None and not isinstance(args, Mapping):
+            raise InvalidRequest(f"the arguments of {name} are {type(args).__name__}, not a dict")
+        given = {snake_case(str(key)): value for key, value in (args or {}).items()}
+        call = ToolCall(self._parts.clock.new_id("call"), name, given)
+        caller = Caller("host", on_event or _ignore)
+        return tool_result_of(await self._parts.executor.execute(call, caller))
+
+    async def read_file(self, *args: Any, **named: Any) -> str:
+        """The text of a file: {file_path, offset?, limit?}. Raises ToolError."""
+        result = await self._direct("read", args, named)
+        return str(_succeeded(result).value if result.value is not None else result.output)
+
+    async def write_file(self, *args: Any, **named: Any) -> ToolResult:
+        """Write a file whole: {file_path, content}."""
+        return await self._direct("write", args, named)
+
+    async def edit_file(self, *args: Any, **named: Any) -> ToolResult:
+        """Replace text in a file: {file_path, old_string, new_string, replace_all?}."""
+        return await self._direct("edit", args, named)
+
+    async def ls(self, *args: Any, **named: Any) -> ToolResult:
+        """List a folder: {path?}."""
+        return await self._direct("ls", args, named)
+
+    async def glob(self, *args: Any, **named: Any) -> list[str]:
+        """The paths that match: {pattern, path?}. Raises ToolError."""
+        return list(_succeeded(await self._direct("glob", args, named)).value)
+
+    async def grep(self, *args: Any, **named: Any) -> ToolResult:
+        """Search file contents: {pattern, path?, glob?, ...}."""
+        return await self._direct("grep", args, named)
+
+    async def bash(self, *args: Any, **named: Any) -> ToolResult:
+        """Run a command: {command, timeout?}."""
+        return await self._direct("bash", args, named)
+
+    async def _direct(self, name: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> ToolResult:
+        tool = self._parts.catalog.get(name)
+        given = call_arguments(tool.spec, args, named) if tool is not None else {}
+        return await self.tool(name, given)
+
+    def tool_names(self) -> list[str]:
+        """The names of all registered tools."""
+        return self._parts.catalog.names
+
+    def tool_definitions(self) -> list[dict[str, Any]]:
+        """All registered tools as {name, description, parameters}."""
+        return [
+            {"name": spec.name, "description": spec.description, "parameters": dict(spec.parameters)}
+            for spec in self._parts.catalog.specs
+        ]
+
+    async def history(self) -> list[Message]:
+        """The conversation so far."""
+        return list(self._parts.state.history)
+
+    async def runs(self) -> list[RunSnapshot]:
+        """All runs of this session, oldest first."""
+        return self._parts.ledger.snapshots()
+
+    async def run_snapshot(self, run_id: str) -> RunSnapshot:
+        """One run as it stands now. Raises UnknownRun."""
+        return self._parts.ledger.get(run_id).snapshot()
+
+    async def run_events(self, run_id: str, after: int = -1, limit: int | None = None) -> list[RunEventRecord]:
+        """The events of a run with a sequence above `after`, at most `limit`. Raises UnknownRun."""
+        return self._parts.ledger.get(run_id).log.records(after, limit)
+
+    async def current_run(self) -> RunSnapshot | None:
+        """The run that goes on, if any."""
+        run = self._parts.ledger.current
+        return None if run is None else run.snapshot()
+
+    async def active_tools(self) -> list[ActiveTool]:
+        """The calls that run at this moment, oldest first."""
+        return list(self._parts.state.active.values())
+
+    async def trace_events(self) -> list[TraceEvent]:
+        """A line for every call so far, whoever asked for it, without argument values."""
+        return list(self._parts.state.trace)
+
+    async def cancel(self) -> bool:
+        """Stop the run that goes on; returns when nothing of it is left. False if there was none."""
+        run = self._parts.ledger.current
+        return run is not None and await self._cancel(run)
+
+    async def cancel_run(self, run_id: str) -> bool:
+        """Stop that run, if it still goes on. Raises UnknownRun."""
+        return await self._cancel(self._parts.ledger.get(run_id))
+
+    async def _cancel(self, run: Run) -> bool:
+        stopped = run.cancel()
+        if stopped:
+            await run.wait()
+        return stopped
+
+    async def close(self) -> None:
+        """Stop what goes on and end the session. Records stay readable; closing twice does nothing."""
+        self._closed = True
+        for run in self._parts.ledger.open_runs():
+            await self._cancel(run)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SessionClosed(f"session {self.session_id} is closed", hint="open a new one with agent.session()")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _ignore(event: AgentEvent) -> None:
+    return None
+
+
+def _succeeded(result: ToolResult) -> ToolResult:
+    if not result.ok:
+        raise ToolError(result.output, result=result)
+    return result

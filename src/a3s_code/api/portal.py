@@ -1,0 +1,91 @@
+"""The portal: blocking calls into an event loop that runs in a thread of its own.
+
+One private loop serves the whole process, so blocking verbs work in scripts, threads, notebooks and inside a running
+loop. A blocking call made on the private loop itself (from an async tool, say) goes to a second loop one level down,
+since waiting for the loop one stands on would never end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Portal:
+    """A door to one event loop in a daemon thread, started at the first call."""
+
+    def __init__(self, depth: int = 0) -> None:
+        self._depth = depth
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._below: Portal | None = None
+
+    def call(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run `start()` on the loop with the caller's context variables, and wait for it.
+
+        When the wait is broken off (Ctrl-C), the coroutine is cancelled and waited for before the exception goes on.
+        """
+        loop = self.loop()
+        context = contextvars.copy_context()
+        ended = threading.Event()
+        tasks: list[asyncio.Task[T]] = []
+
+        def begin() -> None:
+            task = loop.create_task(start(), context=context)
+            task.add_done_callback(lambda _: ended.set())
+            tasks.append(task)
+
+        loop.call_soon_threadsafe(begin, context=context)
+        try:
+            ended.wait()
+        except BaseException:
+            loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            ended.wait()
+            raise
+        return tasks[0].result()
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop that the calling thread may wait for."""
+        if threading.current_thread() is self._thread:
+            if self._below is None:
+                self._below = Portal(self._depth + 1)
+            return self._below.loop()
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._loop,), name=f"a3s-code-loop-{self._depth}", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+
+
+class _Process:
+    """The process's one portal; a fork's child gets a new one, since threads do not survive a fork."""
+
+    portal = Portal()
+
+    @classmethod
+    def renew(cls) -> None:
+        cls.portal = Portal()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Process.renew)
+
+
+def portal() -> Portal:
+    """The process's portal."""
+    return _Process.portal

@@ -1,0 +1,1 @@
+"""Capabilities: what the agent can do; each folder exports one Capability."""

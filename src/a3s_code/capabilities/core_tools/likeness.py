@@ -1,0 +1,63 @@
+"""Where a text nearly stands: for a model that remembered a line not quite as it is."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+MAX_LINES = 20_000
+MAX_SHOWN = 12
+LINE_CHARACTERS = 200
+CUTOFF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """A place: the number of its first line, from 1, its lines, and whether only blanks differ."""
+
+    number: int
+    lines: list[str]
+    only_blanks: bool
+
+    def render(self) -> str:
+        why = "Only the blanks differ there" if self.only_blanks else "Nearest lines"
+        rows = [f"{number:>6}\t{line[:LINE_CHARACTERS]}" for number, line in enumerate(self.lines, self.number)]
+        return f"{why}:\n" + "\n".join(rows)
+
+
+def find_nearest(text: str, wanted: str) -> Likeness | None:
+    """The lines of `text` that are most like `wanted`; None where nothing is."""
+    lines = [line.removesuffix("\r") for line in text.split("\n")[:MAX_LINES]]
+    aims = [line.removesuffix("\r") for line in wanted.strip("\r\n").split("\n")]
+    plain = ["".join(line.split()) for line in lines]
+    plain_aims = ["".join(line.split()) for line in aims]
+    size = len(aims)
+    for start in range(len(lines) - size + 1):
+        if plain[start] == plain_aims[0] and plain[start : start + size] == plain_aims:
+            return Likeness(start + 1, lines[start : start + size][:MAX_SHOWN], only_blanks=True)
+    place = max(range(size), key=lambda index: len(plain_aims[index]))
+    best = _most_like(lines, aims[place])
+    if best is None:
+        return None
+    start = max(best - place, 0)
+    if size > MAX_SHOWN:
+        start = max(start, best - MAX_SHOWN // 2)
+    return Likeness(start + 1, lines[start : start + min(size + 2, MAX_SHOWN)], only_blanks=False)
+
+
+def _most_like(lines: list[str], aim: str) -> int | None:
+    """The index of the line most like `aim`, indentation aside."""
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(aim.strip()[:LINE_CHARACTERS])
+    best, score = None, CUTOFF
+    seen: set[str] = set()
+    for index, line in enumerate(lines):
+        short = line.strip()[:LINE_CHARACTERS]
+        if not short or short in seen:
+            continue
+        seen.add(short)
+        matcher.set_seq1(short)
+        # The first two are cheap upper bounds of the third.
+        if matcher.real_quick_ratio() > score and matcher.quick_ratio() > score and (ratio := matcher.ratio()) > score:
+            best, score = index, ratio
+    return best

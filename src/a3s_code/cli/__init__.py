@@ -1,0 +1,1 @@
+"""The `a3s-code` command."""

@@ -1,0 +1,1 @@
+"""Which meeting room is free, and when."""

@@ -1,0 +1,236 @@
+"""Every exception of the library, in one tree.
+
+A3SError
+├── ConfigError              a configuration that cannot be used: file, line, column, key and what to write instead
+│   ├── AclError             ACL text that does not parse; `.diagnostic` holds code, span and hint
+│   ├── ConfigNotFound       no configuration where one was looked for
+│   └── MissingCredential    a provider without its key; names the variable
+├── UsageError               a call that the library cannot carry out as written
+│   ├── InvalidOption        an option of the wrong type or range; names the field
+│   ├── InvalidRequest       an empty prompt, a dict without one, an attachment that cannot be read
+│   ├── WorkspaceError       a workspace that is missing, not a folder or not readable
+│   ├── InvalidRule          a permission rule that would match nothing
+│   ├── SessionBusy          a second send while one runs
+│   ├── SessionClosed        a verb on a closed session or agent
+│   └── UnknownRun           a run id that this session never began
+├── ToolError                a direct call of a tool that failed; `.result` is the ToolResult
+├── ArgumentError            arguments that do not fit a tool's schema; the model sees it as an Observation
+├── ModelError               a model call that gave no reply: provider, status, request id, retryable
+│   ├── ModelAuthError       the key was refused, or has no right to this model (401, 403)
+│   ├── ModelRequestError    the provider refused the request (400, 404, 413, 422)
+│   ├── ModelRateLimit       too many requests, or the quota is used up (429)
+│   ├── ModelUnavailable     no connection, or the provider failed (5xx, overloaded)
+│   ├── ModelTimeout         no first token, or silence in a stream, for too long
+│   ├── ModelProtocolError   an answer that is cut, empty or not in the wire format
+│   └── ReplayMismatch       a replayed run that left its recording; names the first difference
+├── RunLimit                 a run reached one of its limits; send() returns it as a status, never raises it
+└── HarnessError             a harness module, supplied by the host, raised; `__cause__` is what it raised
+
+`A3SError.result` holds the AgentResult of a failed run, where there was one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class A3SError(Exception):
+    """Something this library says went wrong: a message, what to do about it, and whether a retry can help."""
+
+    retryable: bool = False
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.result: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigError(A3SError):
+    """A configuration that cannot be used; line and column are 1-based, None when not from a text."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        key: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+        self.column = column
+        self.key = key
+
+    def __str__(self) -> str:
+        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = super().__str__()
+        return f"{where}: {text}" if where else text
+
+
+class AclError(ConfigError):
+    """ACL text that does not parse or breaks a limit; `diagnostic` is the config layer's Diagnostic."""
+
+    def __init__(self, message: str, *, diagnostic: Any, rendered: str, file: str | None = None) -> None:
+        super().__init__(message, file=file, line=diagnostic.line, column=diagnostic.column, hint=diagnostic.hint)
+        self.diagnostic = diagnostic
+        self.code: str = diagnostic.code
+        self.rendered = rendered
+
+    def __str__(self) -> str:
+        return self.rendered
+
+
+class ConfigNotFound(ConfigError):
+    """No configuration where one was looked for; the message lists the places."""
+
+
+class MissingCredential(ConfigError):
+    """A provider without its key, found out at the first model call; the message names the variable to set."""
+
+
+class UsageError(A3SError):
+    """A call that the library cannot carry out as written; fix the call."""
+
+
+class InvalidOption(UsageError):
+    """An option of the wrong type or range, or one that does not exist; `field` names it."""
+
+    def __init__(self, message: str, *, field: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+
+
+class InvalidRequest(UsageError):
+    """A request without a prompt, or with a part that cannot be read."""
+
+
+class WorkspaceError(UsageError):
+    """A workspace that is missing, is not a folder, or cannot be read."""
+
+
+class InvalidRule(UsageError):
+    """A permission rule that would match nothing: empty, unclosed, or naming no tool."""
+
+    def __init__(self, message: str, *, rule: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+
+
+class SessionBusy(UsageError):
+    """A second send while one runs in the same session; nothing of it was started."""
+
+
+class SessionClosed(UsageError):
+    """A verb on a session or agent after its close()."""
+
+
+class UnknownRun(UsageError):
+    """A run id that this session never began."""
+
+
+class ToolError(A3SError):
+    """A direct call of a tool failed; `result` is the ToolResult with output, exit_code and error_kind."""
+
+    def __init__(self, message: str, *, result: Any = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.result = result
+
+
+class ArgumentError(A3SError):
+    """Arguments that do not fit a tool's schema; `issues` lists (path, expected, got)."""
+
+    def __init__(self, message: str, *, issues: tuple[tuple[str, str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.issues = issues
+
+
+class ModelError(A3SError):
+    """A model call that gave no reply; `retryable` says whether the same request may succeed later."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.provider = provider
+        self.status = status
+        self.request_id = request_id
+
+
+class ModelAuthError(ModelError):
+    """The key was refused, or has no right to this model (401, 403)."""
+
+
+class ModelRequestError(ModelError):
+    """The provider refused the request itself (400, 404, 413, 422); the same request will be refused again."""
+
+
+class ModelRateLimit(ModelError):
+    """Too many requests (429), or an exhausted quota (then not retryable); `retry_after` in seconds, if named."""
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        status: int | None = 429,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        retryable: bool = True,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, status=status, request_id=request_id, hint=hint)
+        self.retry_after = retry_after
+        self.retryable = retryable
+
+
+class ModelUnavailable(ModelError):
+    """No connection, or the provider failed (408, 409, 5xx, overloaded)."""
+
+    retryable = True
+
+
+class ModelTimeout(ModelError):
+    """No first token, or silence in a stream, for longer than llm_api_timeout_ms."""
+
+    retryable = True
+
+
+class ModelProtocolError(ModelError):
+    """An answer that is cut, empty, or not in the wire format; never taken for a reply."""
+
+    retryable = True
+
+
+class ReplayMismatch(ModelError):
+    """A replayed run left its recording; the message names the first difference."""
+
+
+class RunLimit(A3SError):
+    """A run reached a limit; ends it as limit_reached with everything done so far."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class HarnessError(A3SError):
+    """A module supplied by the host raised; `__cause__` is the exception, `module` its port."""
+
+    def __init__(self, message: str, *, module: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.module = module

@@ -1,0 +1,1 @@
+"""The harness: one module for each judgement that the kernel delegates."""

@@ -1,0 +1,1 @@
+"""Compaction: keeping the history inside the model's window."""

@@ -1,0 +1,1 @@
+"""Context: the one door for prompt text."""

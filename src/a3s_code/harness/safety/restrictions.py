@@ -1,0 +1,167 @@
+"""The rules that deny and ask. They judge effects, whichever tool has them."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from a3s_code.harness.safety.footprint import Touch
+from a3s_code.harness.safety.inventory import holds_inode, holds_match
+from a3s_code.harness.safety.patterns import HostPattern, PathPattern, TextPattern
+from a3s_code.harness.safety.shell import Reading
+from a3s_code.harness.safety.subject import Subject
+from a3s_code.kernel.contracts import Decision
+from a3s_code.kernel.rules import Rule
+from a3s_code.kernel.tool import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule holds, or (not `sure`) it cannot be ruled out that it does; `reason` in words."""
+
+    reason: str
+    sure: bool = True
+
+
+class Restrictions:
+    """The policy behind deny and ask rules; None where none of them holds.
+
+    A rule of which it cannot be told whether it holds asks, be it a rule that denies or one that asks.
+    """
+
+    name = "rules"
+
+    def __init__(self, deny: Sequence[Rule], ask: Sequence[Rule], workspace: str, home: str) -> None:
+        self._workspace = workspace
+        self._home = home
+        self._deny = tuple(_Restriction(rule, workspace, home) for rule in deny)
+        self._ask = tuple(_Restriction(rule, workspace, home) for rule in ask)
+
+    def judge(self, action: Action) -> Decision | None:
+        if not self._deny and not self._ask:
+            return None
+        subject = Subject(action, self._workspace, self._home)
+        doubtful: Decision | None = None
+        for outcome, restrictions in (("deny", self._deny), ("ask", self._ask)):
+            for restriction in restrictions:
+                hit = restriction.find(subject)
+                if hit is None:
+                    continue
+                text = restriction.rule.text
+                if hit.sure:
+                    return self._decide(outcome, f"the rule {text} {_SAYS[outcome]} it: {hit.reason}", text)
+                reason = f"it cannot be ruled out that the rule {text}, which {_SAYS[outcome]}, holds: {hit.reason}"
+                doubtful = doubtful or self._decide("ask", reason, text)
+        return doubtful
+
+    def _decide(self, outcome: str, reason: str, rule: str) -> Decision:
+        return Decision("deny" if outcome == "deny" else "ask", reason, self.name, rule)
+
+
+_SAYS = {"deny": "denies", "ask": "asks about"}
+
+
+class _Restriction:
+    """One rule, compiled."""
+
+    def __init__(self, rule: Rule, workspace: str, home: str) -> None:
+        self.rule = rule
+        self._accesses = frozenset(access for access in ("read", "write") if rule.names(access, wide=True))
+        self._runs = rule.names("bash", wide=True)
+        self._fetches = rule.names("web_fetch", wide=True)
+        pattern = rule.pattern
+        git = f"git {pattern}" if pattern is not None else "git:*"
+        self._git = TextPattern(git, ignore_case=True) if rule.names("git", wide=True) else None
+        self._text = None if pattern is None else TextPattern(pattern, ignore_case=True)
+        self._path = None if pattern is None else PathPattern(pattern, workspace, home, granting=False)
+        self._host = HostPattern(pattern) if pattern is not None and pattern.startswith("domain:") else None
+
+    def find(self, subject: Subject) -> Hit | None:
+        action = subject.action
+        named = self.rule.names(action.tool, wide=True)
+        if named and self.rule.pattern is None:
+            return Hit(f"it names every call of {action.tool}")
+        if named and not action.effects and self._text is not None:
+            arguments = json.dumps(dict(action.arguments), ensure_ascii=False, separators=(",", ":"), default=str)
+            return Hit("its pattern matches the arguments") if self._text.matches(arguments) else None
+        return _surest(
+            self._find_command(subject, named), self._find_file(subject, named), self._find_url(subject, named)
+        )
+
+    def _find_command(self, subject: Subject, named: bool) -> Hit | None:
+        spoken = self._runs or (named and self._git is None)
+        if not subject.readings or not (spoken or self._git is not None):
+            return None
+        if spoken and self._text is None:
+            return Hit("it names every command")
+        patterns = [self._text] if spoken and self._text is not None else []
+        if self._git is not None:
+            patterns.append(self._git)
+        return _surest(*(_match_command(pattern, reading) for pattern in patterns for reading in subject.readings))
+
+    def _find_file(self, subject: Subject, named: bool) -> Hit | None:
+        own = [touch for touch in subject.files if named or touch.access in self._accesses]
+        hits = [self._match_touch(touch) for touch in own]
+        if self._accesses and subject.readings:
+            for footprint in subject.footprints:
+                touches = (*footprint.redirected, *footprint.named)
+                hits += [self._match_touch(touch) for touch in touches if touch.access in self._accesses]
+            if self._path is not None:
+                path = self._path
+                hits += [Hit(f"{found} is mentioned", sure=False) for found in subject.mentions if path.matches(found)]
+        return _surest(*hits)
+
+    def _find_url(self, subject: Subject, named: bool) -> Hit | None:
+        if not subject.urls or not (named or self._fetches):
+            return None
+        pattern = self._host or self._text
+        if pattern is None or any(pattern.matches(url) for url in subject.urls):
+            return Hit("it names this host")
+        return None
+
+    def _match_touch(self, touch: Touch) -> Hit | None:
+        verb = "read" if touch.access == "read" else "changed"
+        if self._path is None:
+            return Hit(f"{touch.target or 'a file'} is {verb}")
+        if touch.target is None or touch.given is None:
+            return Hit(f"it cannot be told which file is {verb}", sure=False)
+        if self._path.matches(touch.target) or self._path.matches(touch.given):
+            return Hit(f"{touch.target} is {verb}")
+        return self._match_inside(self._path, touch, touch.target)
+
+    def _match_inside(self, path: PathPattern, touch: Touch, target: str) -> Hit | None:
+        """Whether the pattern covers something in the folder, or the file under another of its names."""
+        try:
+            found = Path(target).stat()
+        except OSError:
+            return None
+        if stat.S_ISDIR(found.st_mode):
+            if (touch.deep or not touch.sure) and holds_match(target, path):
+                return Hit(f"{target} holds files that the rule covers", sure=False)
+        elif found.st_nlink > 1 and holds_inode(path, found):
+            return Hit(f"{target} is another name of a file that the rule covers")
+        return None
+
+
+def _match_command(pattern: TextPattern, reading: Reading) -> Hit | None:
+    if reading.endless:
+        return Hit("the command runs more than can be listed")
+    for candidate in reading.candidates:
+        if any(pattern.matches(spelling) for spelling in candidate.spellings):
+            return Hit(f"the command runs `{candidate.spellings[0][:80]}`")
+    if reading.command.fault or reading.doubt:
+        return Hit(reading.command.fault or reading.doubt, sure=False)
+    if reading.command.odd:
+        return Hit("the command holds characters that hide text", sure=False)
+    for candidate in reading.candidates:
+        if candidate.known_start is not None and pattern.may_match_after(candidate.known_start):
+            return Hit(f"what `{candidate.spellings[0][:80]}` expands to cannot be told", sure=False)
+    return None
+
+
+def _surest(*hits: Hit | None) -> Hit | None:
+    found = [hit for hit in hits if hit is not None]
+    return next((hit for hit in found if hit.sure), found[0] if found else None)

@@ -1,0 +1,1 @@
+"""Verification: whether the work is proved (`verifier`), by which checks (`checks`)."""

@@ -1,0 +1,269 @@
+"""The one door for effects: look up, validate, judge, invoke, clean, shorten, observe.
+
+Every call comes through here, whoever asked: the model, the host's direct calls, the checks of a verification.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from a3s_code.errors import ArgumentError
+from a3s_code.kernel import events
+from a3s_code.kernel.artifacts import shorten
+from a3s_code.kernel.attribution import describe
+from a3s_code.kernel.contracts import Confirmation, Decision, Origin
+from a3s_code.kernel.messages import ArtifactRef, Observation, ToolCall
+from a3s_code.kernel.ports import Clock, Confirmer, Limits, SafetyGate, Sanitizer
+from a3s_code.kernel.state import Refusal, Run, SessionState
+from a3s_code.kernel.tool import Action, ArtifactStore, ToolCatalog, ToolContext, ToolOutput, ToolPort
+from a3s_code.kernel.trace import ActiveTool, TraceEvent
+
+SHOWN_ARGUMENT_BYTES = 2_048
+DEADLINE_GRACE_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for a call, and where its events go. `run` is None for the host's direct calls."""
+
+    origin: Origin
+    emit: Callable[[events.AgentEvent], None]
+    run: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A call after lookup and validation: ready to be judged, or with the output that says why not."""
+
+    call: ToolCall
+    tool: ToolPort | None = None
+    args: Any = None
+    action: Action | None = None
+    fault: ToolOutput | None = None
+
+    @property
+    def changes(self) -> bool:
+        return self.action is not None and self.action.changes
+
+
+class ToolExecutor:
+    """Carries out calls for one session. What a tool or a gate raises is observed; only cancellation passes through."""
+
+    def __init__(
+        self,
+        state: SessionState,
+        catalog: ToolCatalog,
+        gate: SafetyGate,
+        sanitizer: Sanitizer,
+        artifacts: ArtifactStore,
+        *,
+        clock: Clock,
+        limits: Limits,
+        environment: Mapping[str, str],
+        confirmer: Confirmer | None = None,
+    ) -> None:
+        self._state = state
+        self._catalog = catalog
+        self._gate = gate
+        self._sanitizer = sanitizer
+        self._artifacts = artifacts
+        self._clock = clock
+        self._limits = limits
+        self._environment = environment
+        self._confirmer = confirmer
+
+    async def execute_all(self, calls: Sequence[ToolCall], caller: Caller, results: dict[int, Observation]) -> None:
+        """Carry out the calls of one reply; `results` gets each observation at its call's index as the call ends.
+
+        Calls that change nothing run together; one that may change something waits for those before it and holds up
+        those after it, so that the outcome is the same as one by one.
+        """
+        together: list[tuple[int, _Prepared]] = []
+        for index, call in enumerate(calls):
+            prepared = self._prepare(call, caller.origin)
+            if not prepared.changes:
+                together.append((index, prepared))
+                continue
+            await self._execute_together(together, caller, results)
+            together = []
+            results[index] = await self._execute(prepared, caller)
+        await self._execute_together(together, caller, results)
+
+    async def execute(self, call: ToolCall, caller: Caller) -> Observation:
+        """Carry out one call."""
+        return await self._execute(self._prepare(call, caller.origin), caller)
+
+    async def _execute_together(
+        self, items: Sequence[tuple[int, _Prepared]], caller: Caller, results: dict[int, Observation]
+    ) -> None:
+        async def one(index: int, prepared: _Prepared) -> None:
+            results[index] = await self._execute(prepared, caller)
+
+        if len(items) == 1:
+            index, prepared = items[0]
+            results[index] = await self._execute(prepared, caller)
+        elif items:
+            async with asyncio.TaskGroup() as group:
+                for index, prepared in items:
+                    group.create_task(one(index, prepared))
+
+    def _prepare(self, call: ToolCall, origin: Origin) -> _Prepared:
+        tool = self._catalog.get(call.name)
+        if tool is None:
+            near = self._catalog.nearest(call.name) or self._catalog.names
+            text = f"There is no tool {call.name!r}. Nearest: {', '.join(near)}."
+            return _Prepared(call, fault=ToolOutput.failure(text, "unknown_tool"))
+        if call.malformed is not None:
+            text = f"The arguments of {call.name} are not a JSON object: {call.malformed[:200]!r}. Nothing was done."
+            return _Prepared(call, fault=ToolOutput.failure(text, "invalid_argument"))
+        try:
+            args = tool.parse(call.arguments)
+            effects = tool.effects(args, self._state.workspace)
+        except (ArgumentError, ValueError) as error:
+            return _Prepared(call, fault=ToolOutput.failure(f"{call.name}: {error}", "invalid_argument"))
+        except Exception as error:  # noqa: BLE001 - a tool of the host may raise anything; the model sees what
+            return _Prepared(call, fault=ToolOutput.failure(f"{call.name} failed: {describe(error)}", "internal"))
+        return _Prepared(call, tool, args, Action(call.id, call.name, call.arguments, effects, origin))
+
+    async def _execute(self, prepared: _Prepared, caller: Caller) -> Observation:
+        call, action, tool = prepared.call, prepared.action, prepared.tool
+        started = time.perf_counter()
+        shown, digest = self._show(call)
+        caller.emit(events.ToolStart(call.id, call.name, shown, digest, caller.origin))
+        active = ActiveTool(call.id, call.name, self._clock.now_ms())
+        key = f"{call.id}/{id(active)}"
+        self._state.active[key] = active
+        output = interrupted_output()
+        try:
+            if prepared.fault is not None or action is None or tool is None:
+                output = prepared.fault or output
+            elif (decision := await self._judge(action, shown, digest, caller)).outcome != "allow":
+                output = self._refuse(call, shown, decision, caller)
+            else:
+                if action.changes and caller.origin != "check":
+                    self._state.changes += 1
+                async with asyncio.timeout((self._limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
+                    output = await tool.invoke(prepared.args, self._context(call, action, decision, caller))
+        except TimeoutError as error:
+            text = str(error) or f"{call.name} was stopped after {self._limits.tool_timeout_ms / 1000:g} s."
+            output = ToolOutput.failure(text, "timeout")
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises becomes an observation
+            output = ToolOutput.failure(f"{call.name} failed: {describe(error)}", "failed")
+        finally:
+            self._state.active.pop(key, None)
+            observation = self._observe(call, output, caller)
+            self._record(observation, caller, int((time.perf_counter() - started) * 1000))
+        return observation
+
+    async def _judge(self, action: Action, shown: str, digest: str, caller: Caller) -> Decision:
+        try:
+            decision = await self._gate.decide(action)
+        except Exception as error:  # noqa: BLE001 - a gate that fails denies
+            return Decision("deny", f"the gate failed: {describe(error)}", source="gate", effects=action.effects)
+        if decision.outcome != "ask":
+            return decision
+        if caller.origin != "model":
+            return replace(decision, outcome="allow", reason=f"asked for by the {caller.origin}")
+        if self._confirmer is None:
+            reason = f"{decision.reason or 'this call needs a confirmation'}; nobody can be asked in this session"
+            return replace(decision, outcome="deny", reason=reason)
+        caller.emit(events.ConfirmationRequired(action.call_id, action.tool, shown, args_digest=digest))
+        answer = await self._confirm(self._confirmer, action, decision)
+        caller.emit(events.ConfirmationReceived(action.call_id, answer.approved, answer.reason or None))
+        reason = answer.reason or ("confirmed" if answer.approved else "refused by the person asked")
+        return replace(decision, outcome="allow" if answer.approved else "deny", reason=reason)
+
+    async def _confirm(self, confirmer: Confirmer, action: Action, decision: Decision) -> Confirmation:
+        try:
+            return await confirmer.confirm(action, decision)
+        except Exception as error:  # noqa: BLE001 - a confirmer that fails has not said yes
+            return Confirmation(approved=False, reason=f"the confirmation failed: {describe(error)}")
+
+    def _refuse(self, call: ToolCall, shown: str, decision: Decision, caller: Caller) -> ToolOutput:
+        caller.emit(events.PermissionDenied(call.id, call.name, shown, decision.reason, decision.rule, decision.source))
+        if caller.run is not None:
+            caller.run.refused.append(Refusal(call, decision))
+        return ToolOutput.failure(f"Not allowed: {decision.reason}", "permission_denied")
+
+    def _context(self, call: ToolCall, action: Action, decision: Decision, caller: Caller) -> ToolContext:
+        def progress(text: str) -> None:
+            caller.emit(events.ToolOutputDelta(call.id, call.name, self._sanitizer.clean(text)))
+
+        return ToolContext(
+            workspace=self._state.workspace,
+            session_id=self._state.session_id,
+            run_id=None if caller.run is None else caller.run.id,
+            call_id=call.id,
+            origin=caller.origin,
+            decision=decision,
+            effects=action.effects,
+            artifacts=self._artifacts,
+            files=self._state.files,
+            environment=self._environment,
+            progress=progress,
+            timeout_ms=self._limits.tool_timeout_ms,
+        )
+
+    def _observe(self, call: ToolCall, output: ToolOutput, caller: Caller) -> Observation:
+        text = self._sanitizer.clean(output.text)
+        budget = self._limits.host_output_bytes if caller.origin == "host" else self._limits.observation_bytes
+        artifact: ArtifactRef | None = None
+        if len(text) > budget or (not text.isascii() and len(text.encode("utf-8", "replace")) > budget):
+            artifact = self._artifacts.put(call.name, text, budget)
+            text = shorten(text, budget, artifact.uri)
+        return Observation(
+            call.id,
+            call.name,
+            text,
+            output.exit_code,
+            output.error_kind,
+            output.metadata,
+            output.images,
+            artifact,
+            output.value,
+        )
+
+    def _record(self, seen: Observation, caller: Caller, duration_ms: int) -> None:
+        self._state.trace.append(
+            TraceEvent(
+                name=seen.name,
+                success=not seen.failed,
+                exit_code=seen.exit_code,
+                duration_ms=duration_ms,
+                output_bytes=seen.artifact.original_bytes if seen.artifact else len(seen.output),
+                origin=caller.origin,
+                run_id=None if caller.run is None else caller.run.id,
+                error_kind=seen.error_kind,
+                metadata_keys=tuple(sorted(seen.metadata)),
+                artifact_uris=(seen.artifact.uri,) if seen.artifact else (),
+            )
+        )
+        caller.emit(
+            events.ToolEnd(seen.call_id, seen.name, seen.output, seen.exit_code, seen.metadata, seen.error_kind)
+        )
+
+    def _show(self, call: ToolCall) -> tuple[str, str]:
+        """The arguments as cleaned, shortened JSON text, and the digest of the whole."""
+        whole = call.malformed
+        if whole is None:
+            whole = json.dumps(call.arguments, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+        digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+        cut = whole if len(whole) <= SHOWN_ARGUMENT_BYTES else whole[: SHOWN_ARGUMENT_BYTES - 1] + "…"
+        return self._sanitizer.clean(cut), digest
+
+
+def interrupted_output() -> ToolOutput:
+    """What a call that was cut off gives."""
+    return ToolOutput.failure("Interrupted before it ended; it may have had effects.", "cancelled")
+
+
+def interrupted(call: ToolCall) -> Observation:
+    """The observation of a call that was cut off or never begun, so that the history stays paired."""
+    output = interrupted_output()
+    return Observation(call.id, call.name, output.text, output.exit_code, output.error_kind)

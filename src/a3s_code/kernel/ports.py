@@ -1,0 +1,202 @@
+"""The ports: what the loop asks of the harness and the edges, one verb each, in the order of the loop.
+
+Every port may be implemented by any object with the verb. Unless a docstring says otherwise, a verb runs on the
+event loop (so it must not block), may be called for several sessions at once, and may raise: an A3SError ends the run
+with it, anything else ends the run as a HarnessError that names the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from a3s_code.kernel.contracts import (
+    Confirmation,
+    Decision,
+    Intent,
+    Plan,
+    Verification,
+)
+from a3s_code.kernel.messages import Delta, Image, Message, Observation, Reply, ToolCall
+from a3s_code.kernel.state import SessionState
+from a3s_code.kernel.tool import Action, ToolCatalog, ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What send() was given. An explicit `history` replaces the session's for this one run and is not kept."""
+
+    prompt: str
+    attachments: tuple[Image, ...] = ()
+    history: tuple[Message, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One model request: the system text, the conversation, the tools. Only the assembler builds it."""
+
+    system: str
+    messages: Sequence[Message]
+    tools: tuple[ToolSpec, ...] = ()
+
+
+class IntentRouter(Protocol):
+    """Reads what a request asks for."""
+
+    async def route(self, request: Request, state: SessionState) -> Intent:
+        """Must not change the request's words."""
+        ...
+
+
+class Planner(Protocol):
+    """Turns an intent into a plan where that helps."""
+
+    async def plan(self, intent: Intent, state: SessionState) -> Plan | None:
+        """None: no plan. A failure must degrade to None, not to a guess."""
+        ...
+
+
+class ContextAssembler(Protocol):
+    """The one door for prompt text."""
+
+    async def assemble(
+        self, intent: Intent, plan: Plan | None, tools: tuple[ToolSpec, ...], state: SessionState
+    ) -> Prompt:
+        """The messages of the state must appear in order and unchanged; system text and tools should not vary
+        from turn to turn, for the provider's cache."""
+        ...
+
+
+class ToolSelector(Protocol):
+    """Chooses the tools a model sees."""
+
+    async def select(self, intent: Intent, catalog: ToolCatalog, state: SessionState) -> tuple[ToolSpec, ...]:
+        """In a fixed order; what is shown once should stay."""
+        ...
+
+
+class ChatModel(Protocol):
+    """A language model."""
+
+    @property
+    def name(self) -> str:
+        """ "provider/model"."""
+        ...
+
+    def stream(self, prompt: Prompt) -> AsyncIterator[Delta | Reply]:
+        """Deltas as they come, then exactly one Reply, last.
+
+        An iterator that ends without a Reply counts as a cut answer. Raises ModelError (or ConfigError where a
+        credential is missing) and nothing else. Closing the iterator closes the connection. Must be usable from several
+        event loops, one after the other or at once.
+        """
+        ...
+
+
+class SafetyGate(Protocol):
+    """Judges a call before it runs."""
+
+    async def decide(self, action: Action) -> Decision:
+        """Must be free of effects. An exception counts as deny."""
+        ...
+
+
+class Policy(Protocol):
+    """One source of judgement inside the gate; the strictest of all wins."""
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(self, action: Action) -> Decision | None:
+        """None: no opinion. An exception counts as deny."""
+        ...
+
+
+class Confirmer(Protocol):
+    """Asks a person."""
+
+    async def confirm(self, action: Action, decision: Decision) -> Confirmation:
+        """May wait as long as the person does; an exception counts as no."""
+        ...
+
+
+class Sanitizer(Protocol):
+    """Cleans text on its way to the model, the events and the artifacts."""
+
+    def clean(self, text: str) -> str:
+        """Same input, same output; may be called from any thread."""
+        ...
+
+
+Execute = Callable[[ToolCall], Awaitable[Observation]]
+
+
+class Verifier(Protocol):
+    """Says whether the work is proved."""
+
+    async def verify(self, state: SessionState, execute: Execute) -> Verification:
+        """Called when the model has ended its work. `execute` runs a call with origin "check" through the executor.
+        With `feedback` in the answer the loop goes on, so give it a bounded number of times."""
+        ...
+
+
+class Compactor(Protocol):
+    """Keeps the history inside the model's window."""
+
+    async def compact(self, state: SessionState) -> Sequence[Message] | None:
+        """The history to go on with, or None to leave it. Every tool call in it must keep its result."""
+        ...
+
+
+class Clock(Protocol):
+    """Time and ids, so that a run can be made deterministic."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, never going backwards."""
+        ...
+
+    def new_id(self, kind: str) -> str:
+        """A fresh id that starts with `kind-`; safe in a file name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Harness:
+    """A host's own modules, each in place of the default one; None keeps the default.
+
+    A gate given here is asked besides the workspace boundary and the rules, never instead of them: the strictest wins.
+    """
+
+    router: IntentRouter | None = None
+    planner: Planner | None = None
+    assembler: ContextAssembler | None = None
+    selector: ToolSelector | None = None
+    gate: SafetyGate | None = None
+    sanitizer: Sanitizer | None = None
+    verifier: Verifier | None = None
+    compactor: Compactor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """The complete set a loop runs with."""
+
+    router: IntentRouter
+    planner: Planner
+    assembler: ContextAssembler
+    selector: ToolSelector
+    gate: SafetyGate
+    sanitizer: Sanitizer
+    verifier: Verifier
+    compactor: Compactor
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What ends or cuts off work, in the units of the names."""
+
+    max_tool_rounds: int = 50
+    tool_timeout_ms: int = 600_000
+    observation_bytes: int = 16_384
+    host_output_bytes: int = 1_048_576

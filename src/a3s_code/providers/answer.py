@@ -1,0 +1,153 @@
+"""An answer as it arrives: from bytes to deltas, and how long to wait for the next of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from a3s_code.errors import ModelError, ModelProtocolError
+from a3s_code.kernel.messages import Delta, Reply
+from a3s_code.kernel.ports import Prompt
+from a3s_code.providers import clients, failures
+from a3s_code.providers.assembly import Assembly
+from a3s_code.providers.endpoint import ModelEndpoint
+from a3s_code.providers.sse import LIMIT, EventReader, ServerEvent
+from a3s_code.providers.wire import loads
+from a3s_code.providers.wire_format import WireFormat
+
+COUNTS_SECONDS = 5.0
+REST_SECONDS = 0.25
+# What reading foreign JSON raises where it has another shape than the format says.
+OUT_OF_SHAPE = (ValueError, TypeError, AttributeError, KeyError, IndexError)
+
+
+class Answer:
+    """One answer, streamed or whole, as its Content-Type says.
+
+    `deadline` is the loop's time until which the next bytes must be there: `patience` seconds for the first token and
+    after each event, comments and pings not counted. Once the answer is complete the wait for what may follow it, the
+    token counts and the end of the body, is short.
+    """
+
+    def __init__(
+        self, endpoint: ModelEndpoint, wire: WireFormat, prompt: Prompt, request: bytes, patience: float
+    ) -> None:
+        self._endpoint = endpoint
+        self._assembly = Assembly(endpoint, prompt, request)
+        self._reader = wire.reader(self._assembly)
+        self._patience = patience
+        self._time = asyncio.get_running_loop().time
+        self.deadline = self._time() + patience
+        self._begun = self._moved = False
+        self._events: EventReader | None = None
+        self._body = bytearray()
+
+    @property
+    def complete(self) -> bool:
+        """Whether its own end was seen; what breaks afterwards does not matter."""
+        return self._reader.complete
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """The response is there, its body is not yet."""
+        self._begun = True
+        self._assembly.headers = headers
+        if _media_type(headers) == "text/event-stream":
+            self._events = EventReader()
+
+    def feed(self, chunk: bytes) -> Sequence[Delta]:
+        """What `chunk` brings; raises ModelError where it is an error or is not in the wire format."""
+        if self._events is None:
+            self._body += chunk
+            if len(self._body) > LIMIT:
+                raise self._broken("sent more than 64 MB")
+            self.deadline = self._time() + self._patience
+            return ()
+        try:
+            events = self._events.feed(chunk)
+        except ValueError as error:
+            raise self._broken(str(error)) from error
+        deltas: Sequence[Delta] = ()
+        for event in events:
+            found = self._event(event)
+            deltas = (*deltas, *found) if deltas else found
+        if events:
+            self._wait()
+        return deltas
+
+    def finish(self) -> Sequence[Delta | Reply]:
+        """The last deltas and the Reply; raises ModelProtocolError where the answer is cut, empty or no answer."""
+        deltas = self._last_event() if self._events is not None else self._whole()
+        try:
+            tail, reply = self._assembly.finish()
+        except OUT_OF_SHAPE as error:
+            raise self._broken("sent something else where text belongs") from error
+        return (*deltas, *tail, reply)
+
+    def failure(self, error: Exception) -> ModelError | None:
+        """An error of the SDK or of a layer below it as one of ours; None for any other."""
+        if (seen := clients.status_failure(error)) is not None:
+            return failures.from_status(self._endpoint, *seen)
+        if type(error) is TimeoutError:
+            return failures.timed_out(self._endpoint, self._patience, answering=self._assembly.begun)
+        if (failed := clients.transport_failure(error)) is not None:
+            return failures.from_transport(self._endpoint, *failed, answering=self._begun)
+        return None
+
+    def _event(self, event: ServerEvent) -> Sequence[Delta]:
+        if self._reader.ended:
+            return ()
+        if event.data == b"[DONE]":
+            self._reader.ended = True
+            return ()
+        try:
+            payload = loads(event.data)
+            self._moved = self._moved or payload.get("type") != "ping"
+            return self._reader.event(event.name.decode("utf-8", "replace"), payload)
+        except OUT_OF_SHAPE as error:
+            raise self._broken(
+                f"sent an event that is not in the wire format: {failures.excerpt(event.data)}"
+            ) from error
+
+    def _wait(self) -> None:
+        now = self._time()
+        if self._reader.ended:
+            self.deadline = min(self.deadline, now + REST_SECONDS)
+        elif self._reader.complete:
+            self.deadline = min(self.deadline, now + COUNTS_SECONDS)
+        elif self._moved and self._assembly.begun:
+            self.deadline = now + self._patience
+        self._moved = False
+
+    def _last_event(self) -> Sequence[Delta]:
+        """The event after which the blank line is missing, unless it is cut as well."""
+        deltas: list[Delta] = []
+        for event in self._events.close() if self._events is not None else ():
+            try:
+                deltas += self._event(event)
+            except ModelProtocolError as error:
+                if not self.complete:
+                    raise self._broken("cut its answer off") from error
+        if not self.complete:
+            raise self._broken("cut its answer off")
+        return deltas
+
+    def _whole(self) -> Sequence[Delta]:
+        media_type = _media_type(self._assembly.headers)
+        if not (media_type == "application/json" or media_type.endswith("+json")):
+            excerpt = failures.excerpt(bytes(self._body))
+            raise self._broken(
+                f"answered with {media_type or 'no content type'} instead of JSON or a stream: {excerpt}"
+            )
+        if not self._body.strip():
+            raise self._broken("sent an empty body")
+        try:
+            return self._reader.whole(loads(bytes(self._body)))
+        except OUT_OF_SHAPE as error:
+            raise self._broken(f"sent a body not in the wire format: {failures.excerpt(bytes(self._body))}") from error
+
+    def _broken(self, what: str) -> ModelProtocolError:
+        return failures.broken(self._endpoint, f"{self._endpoint.name} {what}", self._assembly.headers)
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,243 @@
+"""The SDKs' clients, one for each event loop and endpoint: the only file that imports anthropic and openai.
+
+A client belongs to the loop that opened its connections. It is made at the first call there, shared by everything that
+talks to the same endpoint with the same key, and closed when the loop shuts down its asynchronous generators, as
+asyncio.run() does. The SDKs are imported at the first call, in a thread, for that takes up to two seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import threading
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from a3s_code.providers.endpoint import Api, ModelEndpoint
+
+if TYPE_CHECKING:
+    import httpx2
+
+CONNECT_SECONDS = 20.0
+KEEPALIVE_SECONDS = 30.0
+_KEPT_CONNECTIONS = 100
+_Key = tuple[Api, str, str | None, tuple[tuple[str, str], ...]]
+
+
+class SdkClient(Protocol):
+    """What we use of the SDKs' clients."""
+
+    async def post(self, path: str, *, cast_to: Any, content: bytes, options: Any, stream: bool) -> Any: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An open client and what goes with each of its requests."""
+
+    sdk: SdkClient
+    options: Mapping[str, Any]
+
+    async def close(self) -> None:
+        await self.sdk.close()
+
+
+@dataclass(slots=True)
+class _LoopClients:
+    """The clients of one event loop; `keeper` is suspended until that loop shuts down, and then closes them."""
+
+    clients: dict[_Key, Client]
+    keeper: AsyncGenerator[None]
+
+
+# A plain dict: every step on it is atomic, so loops in several threads need no lock, not even after a fork.
+_LOOPS: dict[asyncio.AbstractEventLoop, _LoopClients] = {}
+_WARMING: set[Api] = set()
+
+
+def warm(api: Api) -> None:
+    """Begin to import the SDK of `api` in the background; later calls do nothing."""
+    if api not in _WARMING:
+        _WARMING.add(api)
+        threading.Thread(target=_load, args=(api,), name=f"a3s-import-{api}", daemon=True).start()
+
+
+async def borrow(endpoint: ModelEndpoint) -> Client:
+    """The running loop's client for `endpoint`."""
+    loop = asyncio.get_running_loop()
+    key = _key(endpoint)
+    here = _LOOPS.get(loop)
+    if here is not None and (client := here.clients.get(key)) is not None:
+        return client
+    await asyncio.to_thread(_load, endpoint.speaks)
+    here = _LOOPS.get(loop) or await _settle(loop)
+    client = here.clients.get(key)
+    if client is None:
+        client = here.clients[key] = _open(endpoint)
+    return client
+
+
+async def close_clients() -> None:
+    """Close the running loop's clients; later calls open new ones."""
+    here = _LOOPS.get(asyncio.get_running_loop())
+    if here is not None:
+        await here.keeper.aclose()
+
+
+def timeouts(patience: float) -> httpx2.Timeout:
+    """The limits of a request's parts, in seconds. Reading has none: the answer's own watch bounds it."""
+    import httpx2
+
+    return httpx2.Timeout(connect=min(patience, CONNECT_SECONDS), read=None, write=patience, pool=None)
+
+
+def response_type() -> Any:
+    """What to have a response cast to, so that it comes back unread."""
+    import httpx2
+
+    return httpx2.Response
+
+
+def status_failure(error: Exception) -> tuple[int, Mapping[str, str], Any] | None:
+    """Status, headers and body of an SDK's error that stands for a response, None for any other error."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "status_code", None)
+    if response is None or not isinstance(status, int):
+        return None
+    return status, response.headers, getattr(error, "body", None)
+
+
+def transport_failure(error: Exception) -> tuple[str, str] | None:
+    """The kind ("timeout", "garbage" or "network") and the words of an error below the SDKs; None for any other."""
+    import httpx2
+
+    cause: BaseException = error
+    while type(cause).__module__.partition(".")[0] in ("anthropic", "openai"):
+        if cause.__cause__ is None:
+            return "network", ""
+        cause = cause.__cause__
+    if isinstance(cause, httpx2.TimeoutException | TimeoutError):
+        return "timeout", ""
+    if isinstance(cause, httpx2.LocalProtocolError):
+        return "garbage", "the request could not be written"
+    if isinstance(cause, httpx2.DecodingError):
+        return "garbage", "its content encoding is broken"
+    if isinstance(cause, httpx2.RemoteProtocolError):
+        text = str(cause)
+        gone = "disconnected" in text or "peer closed" in text
+        return ("network" if gone else "garbage"), text
+    if isinstance(cause, httpx2.HTTPError | httpx2.StreamError | OSError | EOFError):
+        return "network", _words(cause)
+    return None
+
+
+def _words(error: BaseException) -> str:
+    """The innermost reason a chain of errors gives: what the system said, not the layers above it."""
+    inner: BaseException = error
+    while (below := inner.__cause__ or inner.__context__) is not None:
+        inner = below
+    if isinstance(inner, OSError) and inner.errno:
+        return os.strerror(inner.errno) if inner.errno > 0 else str(inner.strerror)
+    return str(inner) or str(error) or type(error).__name__
+
+
+def _key(endpoint: ModelEndpoint) -> _Key:
+    return endpoint.speaks, endpoint.base, endpoint.api_key, tuple(sorted(endpoint.headers.items()))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    import httpx2
+
+    return httpx2.create_ssl_context()
+
+
+def _load(api: Api) -> None:
+    if api == "anthropic":
+        import anthropic  # noqa: F401
+    else:
+        import openai  # noqa: F401
+    _tls()
+
+
+async def _settle(loop: asyncio.AbstractEventLoop) -> _LoopClients:
+    for other in list(_LOOPS):
+        if other.is_closed():
+            _LOOPS.pop(other, None)
+    clients: dict[_Key, Client] = {}
+    here = _LOOPS[loop] = _LoopClients(clients, _keep(loop, clients))
+    await anext(here.keeper)
+    return here
+
+
+async def _keep(loop: asyncio.AbstractEventLoop, clients: dict[_Key, Client]) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        _LOOPS.pop(loop, None)
+        for client in clients.values():
+            await client.close()
+
+
+def _open(endpoint: ModelEndpoint) -> Client:
+    import httpx2
+
+    http = httpx2.AsyncClient(
+        verify=_tls(),
+        trust_env=not endpoint.loopback,
+        follow_redirects=False,
+        limits=httpx2.Limits(
+            max_connections=None,
+            max_keepalive_connections=_KEPT_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+        ),
+    )
+    return _open_anthropic(endpoint, http) if endpoint.speaks == "anthropic" else _open_openai(endpoint, http)
+
+
+def _open_anthropic(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> Client:
+    import anthropic
+
+    headers = dict(endpoint.headers)
+    if endpoint.base_url is not None and endpoint.api_key:
+        # Servers that copy this API know the key by its older header too, some by that one only.
+        headers = {"X-Api-Key": endpoint.api_key, **headers}
+    sdk = anthropic.AsyncAnthropic(
+        api_key=endpoint.api_key or "",
+        base_url=endpoint.base,
+        webhook_key="",
+        max_retries=0,
+        http_client=http,
+        open_telemetry=False,
+    )
+    # Set here because the constructor would add those of ANTHROPIC_CUSTOM_HEADERS.
+    sdk._custom_headers = headers
+    omitted = {"Authorization": anthropic.Omit()} if endpoint.keyless and not _authorizes(headers) else {}
+    return Client(cast("SdkClient", sdk), {"headers": omitted})
+
+
+def _open_openai(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> Client:
+    import openai
+
+    headers = dict(endpoint.headers)
+    sdk = openai.AsyncOpenAI(
+        api_key=endpoint.api_key or "none",
+        admin_api_key="",
+        webhook_secret="",
+        base_url=endpoint.base,
+        max_retries=0,
+        http_client=http,
+    )
+    # Set here because the constructor takes them from OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and OPENAI_PROJECT_ID.
+    sdk._custom_headers = headers
+    sdk.organization = sdk.project = sdk.admin_api_key = None
+    omitted = {"Authorization": openai.Omit()} if endpoint.keyless and not _authorizes(headers) else {}
+    return Client(cast("SdkClient", sdk), {"headers": omitted, "security": {"bearer_auth": True}})
+
+
+def _authorizes(headers: Mapping[str, str]) -> bool:
+    return any(name.lower() == "authorization" for name in headers)

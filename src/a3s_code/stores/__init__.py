@@ -1,0 +1,1 @@
+"""Stores: where outputs and records are kept."""

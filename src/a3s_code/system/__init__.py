@@ -1,0 +1,1 @@
+"""The operating system behind small interfaces: paths, files, processes, searches, the environment, the clock."""

@@ -1,0 +1,71 @@
+"""The class that a tool is written as."""
+
+from __future__ import annotations
+
+import functools
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from a3s_code.errors import UsageError
+from a3s_code.kernel.contracts import Effect
+from a3s_code.kernel.tool import ToolContext, ToolOutput, ToolSpec
+from a3s_code.toolkit.arguments import validate
+from a3s_code.toolkit.schema import terse_schema
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Tool(ABC):
+    """A tool with checked arguments: give it `name`, `description`, `Args`, `effects` and `invoke`.
+
+    One object serves many calls at once, of several sessions, so it holds no state of a call.
+    """
+
+    name: str
+    description: str
+    Args: type[BaseModel]
+    group: str = "core"
+
+    @property
+    def spec(self) -> ToolSpec:
+        """How a model sees the tool; raises UsageError where the class does not say."""
+        return self._spec
+
+    @functools.cached_property
+    def _spec(self) -> ToolSpec:
+        name = getattr(self, "name", "")
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"a tool cannot be called {name!r}", hint="1 to 64 letters, digits, _ and -")
+        if not getattr(self, "description", ""):
+            raise UsageError(f"tool {name} has no description", hint="a model chooses tools by it")
+        return ToolSpec(name, self.description, terse_schema(self.Args.model_json_schema()), self.group)
+
+    def parse(self, arguments: Mapping[str, Any]) -> Any:
+        """The arguments as an `Args`; raises ArgumentError naming each wrong one, what was expected and what came."""
+        return validate(self.Args, arguments)
+
+    def effects(self, args: Any, workspace: Path) -> tuple[Effect, ...]:  # noqa: ARG002  # for those who override it
+        """What a call with `args` would do, as far as a rule can judge it. Cheap, and without an effect itself.
+
+        By default nothing is known, which counts as a change: the call is asked about, and runs alone. Return () for a
+        tool that only computes, or whose calls of other tools are judged on their own.
+        """
+        return undeclared(self.name)
+
+    @abstractmethod
+    async def invoke(self, args: Any, context: ToolContext) -> ToolOutput:
+        """Do it. Whatever is raised becomes a failed result that shows the model the message."""
+
+
+def undeclared(name: str) -> tuple[Effect, ...]:
+    """The effect of a tool that does not say what it does.
+
+    Of the kinds there are, `spend` fits best: it is never allowed by default, the call runs alone, and no rule about
+    paths, commands or addresses takes the tool's name for one of those.
+    """
+    return (Effect("spend", name),)

@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from a3s_code.errors import (
+    ModelAuthError,
+    ModelError,
+    ModelProtocolError,
+    ModelRateLimit,
+    ModelRequestError,
+    ModelTimeout,
+    ModelUnavailable,
+)
+from a3s_code.kernel.contracts import ModelSettings
+from a3s_code.kernel.messages import Message, TextDelta
+from a3s_code.kernel.ports import Prompt
+from a3s_code.providers import failures
+from a3s_code.providers.endpoint import ModelEndpoint
+from a3s_code.providers.registry import create_model
+from a3s_code.testing import Canned, LoopbackServer
+
+KEY = "sk-very-secret-key-123"
+APIS = pytest.mark.parametrize("api", ["anthropic", "openai"])
+TEXT = {
+    "anthropic": b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"half"}}\n\n',
+    "openai": b'data: {"choices":[{"delta":{"content":"half"}}]}\n\n',
+}
+
+
+async def failing(ask: Any, api: str, answer: Any, **fields: Any) -> tuple[ModelError, int]:
+    """The error that `answer` leads to, and how many requests were made."""
+    with LoopbackServer([answer, "a second request would find this"]) as server:
+        with pytest.raises(ModelError) as caught:
+            await ask(server.endpoint(api, api_key=KEY, **fields))
+        assert KEY not in str(caught.value) + repr(caught.value)
+        assert caught.value.provider == "loopback"
+        return caught.value, len(server.requests)
+
+
+def error(kind: str, message: str, status: int, **headers: str) -> Canned:
+    return Canned.json({"type": "error", "error": {"type": kind, "message": message}}, status, **headers)
+
+
+@APIS
+@pytest.mark.parametrize(
+    ("status", "kind", "retryable"),
+    [
+        (400, ModelRequestError, False),
+        (401, ModelAuthError, False),
+        (402, ModelRateLimit, False),
+        (403, ModelAuthError, False),
+        (404, ModelRequestError, False),
+        (408, ModelUnavailable, True),
+        (409, ModelUnavailable, True),
+        (413, ModelRequestError, False),
+        (422, ModelRequestError, False),
+        (429, ModelRateLimit, True),
+        (500, ModelUnavailable, True),
+        (502, ModelUnavailable, True),
+        (503, ModelUnavailable, True),
+        (529, ModelUnavailable, True),
+    ],
+)
+async def test_each_status_is_an_error_of_ours_after_one_request(
+    api: str, status: int, kind: type[ModelError], retryable: bool, ask: Any
+) -> None:
+    name = "request_id" if api == "anthropic" else "x_request_id"
+    failed, requests = await failing(ask, api, error("some_error", "because", status, **{name: "req_7"}))
+    assert type(failed) is kind
+    assert (failed.status, failed.request_id, failed.retryable) == (status, "req_7", retryable)
+    assert "because" in str(failed)
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "LOOPBACK_API_KEY"), (403, "no right"), (404, "model name 'test'"), (413, "compact"), (307, "base_url")],
+)
+async def test_an_error_says_what_to_do(status: int, words: str, ask: Any) -> None:
+    failed, _ = await failing(ask, "openai", error("e", "m", status, location="https://elsewhere/v1"))
+    assert words in (failed.hint or "")
+
+
+async def test_a_redirect_is_not_followed_and_told(ask: Any) -> None:
+    failed, requests = await failing(ask, "openai", Canned(status=308, headers={"location": "https://elsewhere/v1"}))
+    assert isinstance(failed, ModelRequestError)
+    assert "https://elsewhere/v1" in str(failed)
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "This model's maximum context length is 8192 tokens.",
+        "the request exceeds the available context size, try increasing it",
+        "Input tokens exceed the model's context window",
+    ],
+)
+async def test_a_request_too_long_for_the_model_is_known_as_such(message: str, ask: Any) -> None:
+    failed, _ = await failing(ask, "openai", error("invalid_request_error", message, 400))
+    assert failures.overflowed(failed)
+    other, _ = await failing(ask, "openai", error("invalid_request_error", "unknown field", 400))
+    assert not failures.overflowed(other)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}},
+        {"error": {"type": "exceeded_current_quota_error", "message": "suspended"}},
+        {"type": "error", "error": {"type": "billing_error", "message": "pay"}},
+        {"error": {"message": "Your credit balance is too low"}},
+    ],
+)
+async def test_an_exhausted_quota_is_not_worth_a_retry(body: Any, ask: Any) -> None:
+    failed, requests = await failing(ask, "openai", Canned.json(body, 429))
+    assert isinstance(failed, ModelRateLimit)
+    assert not failed.retryable
+    assert "quota" in (failed.hint or "")
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT"}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:27:30 GMT"}, 0.0),
+    ],
+)
+def test_retry_after_is_read_in_each_of_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert failures.retry_after(headers, datetime(2026, 10, 21, 7, 28, tzinfo=UTC)) == seconds
+
+
+async def test_retry_after_stands_in_the_error(ask: Any) -> None:
+    failed, _ = await failing(ask, "anthropic", error("rate_limit_error", "slow down", 429, retry_after="7"))
+    assert isinstance(failed, ModelRateLimit)
+    assert failed.retry_after == 7.0
+    later = format_datetime(datetime.fromtimestamp(time.time() + 60, UTC), usegmt=True)
+    dated, _ = await failing(ask, "openai", error("rate_limit_error", "slow down", 429, retry_after=later))
+    assert isinstance(dated, ModelRateLimit)
+    assert 50 < (dated.retry_after or 0) <= 60
+
+
+@APIS
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("overloaded_error", ModelUnavailable),
+        ("rate_limit_error", ModelRateLimit),
+        ("authentication_error", ModelAuthError),
+        ("invalid_request_error", ModelRequestError),
+        ("api_error", ModelUnavailable),
+        ("strange_error", ModelProtocolError),
+    ],
+)
+async def test_an_error_with_status_200_is_an_error(
+    api: str, stream: bool, kind: str, expected: type[ModelError], ask: Any
+) -> None:
+    said = {"type": "error", "error": {"type": kind, "message": "because"}}
+    streamed = Canned.sse(TEXT[api], b"event: error\ndata: " + json.dumps(said).encode() + b"\n\n")
+    failed, _ = await failing(ask, api, streamed if stream else Canned.json(said))
+    assert type(failed) is expected
+    assert "because" in str(failed)
+
+
+@APIS
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Canned(b"<html><title>Welcome</title><body>Please log in</body></html>", content_type="text/html"), "Please log in"),
+        (Canned(b"ok", content_type="text/plain"), "text/plain"),
+        (Canned(b""), "empty body"),
+        (Canned(b"{"), "not in the wire format"),
+        (Canned(b"[]"), "not in the wire format"),
+        (Canned(b"\xff\xfe"), "not in the wire format"),
+        (Canned(b"{}"), "sent no"),
+        (Canned.json({"content": "text", "choices": "text"}), ""),
+        (Canned.json({"content": [7], "choices": [7]}), "not in the wire format"),
+        (Canned.json({"content": [{"type": "text", "text": 7}], "choices": [{"message": {"content": 7}}]}), ""),
+        (Canned(b'{"content": [', cut=True), "cut"),
+        (Canned.sse(), "cut"),
+        (Canned.sse(b"data: {\n\n"), "not in the wire format"),
+        (Canned.sse(b"data: 7\n\n"), "not in the wire format"),
+        (Canned.sse(b'data: {"choices": [7]}\n\nevent: content_block_delta\ndata: {"delta": 7}\n\n'), "not in the wire format"),
+        (Canned.sse(b'data: {"a": "\xff"}\n\n'), "not in the wire format"),
+        (Canned.sse(b"<html>busy</html>"), "cut"),
+        (Canned.sse(b"data: {", cut=True), "cut"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_answer_is_never_taken_for_one(api: str, answer: Canned, words: str, ask: Any) -> None:
+    failed, requests = await failing(ask, api, answer)
+    assert isinstance(failed, ModelProtocolError)
+    assert failed.retryable
+    assert words in str(failed)
+    assert requests == 1
+
+
+@APIS
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_stream_that_breaks_off_is_an_error_after_its_text_was_shown(api: str, cut: bool) -> None:
+    shown = []
+    with LoopbackServer([Canned.sse(TEXT[api], cut=cut)]) as server:
+        model = create_model(server.endpoint(api), ModelSettings())
+        with pytest.raises(ModelProtocolError, match="cut its answer off"):
+            async for piece in model.stream(Prompt("", [Message.user("hi")])):
+                shown.append(piece)
+    assert shown == [TextDelta("half")]
+
+
+@APIS
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_empty_reply_is_an_error(api: str, stream: bool, ask: Any) -> None:
+    failed, _ = await failing(ask, api, [], stream=stream)
+    assert isinstance(failed, ModelProtocolError)
+    assert "empty reply" in str(failed)
+
+
+async def test_a_server_that_is_not_there_is_named_with_its_address(ask: Any) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        endpoint = ModelEndpoint("acme", "m", base_url=f"http://user:{KEY}@127.0.0.1:{port}/v1?key={KEY}", api_key=KEY)
+        with pytest.raises(ModelUnavailable) as caught:
+            await ask(endpoint)
+    assert f"http://127.0.0.1:{port}/v1" in str(caught.value)
+    assert "refused" in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert caught.value.retryable
+
+
+async def test_a_name_that_does_not_resolve_is_unavailable(ask: Any) -> None:
+    endpoint = ModelEndpoint("acme", "m", base_url="http://no-such-host.invalid/v1", api_key=KEY)
+    with pytest.raises(ModelUnavailable, match="no-such-host"):
+        await ask(endpoint)
+
+
+async def test_a_server_that_hangs_up_is_unavailable(ask: Any) -> None:
+    failed, _ = await failing(ask, "openai", Canned(status=None))
+    assert isinstance(failed, ModelUnavailable)
+
+
+async def test_a_server_that_does_not_speak_http_is_a_protocol_error(ask: Any) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"220 mail.example ESMTP\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        endpoint = ModelEndpoint("acme", "m", base_url="http://127.0.0.1:%d" % server.sockets[0].getsockname()[1])
+        with pytest.raises(ModelProtocolError, match="does not answer in HTTP"):
+            await ask(endpoint)
+
+
+@APIS
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Canned(delay=30),
+        Canned.sse(30),
+        Canned.sse(b": waiting\n\n", *[0.05, b": waiting\n\n"] * 100),
+        Canned.sse(*[0.05, b'event: ping\ndata: {"type": "ping"}\n\n'] * 100),
+        Canned(chunks=[30]),
+    ],
+)
+async def test_no_first_token_in_time_is_a_timeout(api: str, answer: Canned, ask: Any) -> None:
+    if api == "openai" and b"ping" in repr(answer.chunks).encode():
+        pytest.skip("Chat Completions has no pings")
+    with LoopbackServer([answer]) as server:
+        begun = time.monotonic()
+        with pytest.raises(ModelTimeout, match=r"no first token for 0\.3 s") as caught:
+            await ask(server.endpoint(api), settings=ModelSettings(timeout_ms=300))
+        assert 0.25 < time.monotonic() - begun < 2
+        assert caught.value.retryable
+        assert server.base_url in str(caught.value)
+        await asyncio.to_thread(server.requests[0].gone.wait, 2)
+        assert server.requests[0].gone.is_set()
+
+
+@APIS
+async def test_silence_in_a_stream_is_a_timeout_however_long_it_went_before(api: str) -> None:
+    more = TEXT[api].replace(b"content_block_start", b"content_block_delta").replace(b"content_block", b"delta", 0)
+    slow = Canned.sse(*[TEXT[api] if api == "openai" else TEXT[api], 0.15] * 4, more, 30)
+    with LoopbackServer([slow]) as server:
+        model = create_model(server.endpoint(api), ModelSettings(timeout_ms=300))
+        begun = time.monotonic()
+        with pytest.raises(ModelTimeout, match="fell silent"):
+            async for _ in model.stream(Prompt("", [Message.user("hi")])):
+                pass
+        assert 0.8 < time.monotonic() - begun < 3
+
+
+async def test_an_error_body_without_json_is_quoted_without_markup(ask: Any) -> None:
+    page = Canned(b"<html><style>p{}</style><h1>502</h1>Bad gateway</html>", status=502, content_type="text/html")
+    failed, _ = await failing(ask, "openai", page)
+    assert str(failed).endswith("502: 502 Bad gateway")
+
+
+async def test_a_key_that_a_server_repeats_is_covered(ask: Any) -> None:
+    said = error("authentication_error", f"Incorrect API key provided: {KEY}.", 401)
+    failed, _ = await failing(ask, "openai", said)
+    assert "***" in str(failed)
+    headers = {"Authorization": "Bearer other-secret-456"}
+    other, _ = await failing(ask, "openai", error("e", "you sent Bearer other-secret-456", 401), headers=headers)
+    assert "other-secret" not in str(other)

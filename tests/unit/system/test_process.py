@@ -1,0 +1,262 @@
+"""Programs run, streamed, bounded, and dead when given up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from a3s_code.system import process
+from a3s_code.system.child import Child, Command, Interrupt
+from a3s_code.system.proctree import descendants, kill_marked, marked
+
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+
+
+def shell(command: str, *, stdin: bytes = b"", merge: bool = True, **extra: str) -> Command:
+    return Command(("bash", "-c", command), Path("/"), {**ENVIRONMENT, **extra}, stdin, merge)
+
+
+def living(mark: str) -> list[int]:
+    return [pid for pid in marked(mark) if Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"]
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        await asyncio.sleep(0.02)
+
+
+async def test_output_and_errors_come_in_order_with_the_exit_code() -> None:
+    done = await process.run(shell("echo one; echo two >&2; echo three; exit 3"))
+    assert done.output.text == "one\ntwo\nthree\n"
+    assert (done.exit_code, done.timed_out, done.detached) == (3, False, False)
+
+
+async def test_errors_can_be_kept_apart() -> None:
+    done = await process.run(shell("echo one; echo two >&2", merge=False))
+    assert (done.output.text, done.errors.text) == ("one\n", "two\n")
+
+
+async def test_a_signal_is_told_as_a_shell_does() -> None:
+    assert (await process.run(shell("kill -9 $$"))).exit_code == 137
+
+
+async def test_there_is_no_input_unless_given() -> None:
+    assert (await process.run(shell("cat; echo end"))).output.text == "end\n"
+    big = b"x" * 1_000_000
+    assert (await process.run(shell("wc -c", stdin=big))).output.text.strip() == "1000000"
+
+
+async def test_output_is_streamed_as_it_comes_and_characters_stay_whole() -> None:
+    pieces: list[tuple[float, str]] = []
+    started = time.monotonic()
+    command = r"printf 'a\xc3'; sleep 0.3; printf '\xa9 \xff'"
+    done = await process.run(shell(command), on_text=lambda text: pieces.append((time.monotonic() - started, text)))
+    assert "".join(text for _, text in pieces) == done.output.text == "aé \\xff"
+    assert pieces[0][1] == "a"
+    assert pieces[0][0] < 0.25
+    assert pieces[-1][0] >= 0.25
+
+
+async def test_a_flood_is_bounded_in_memory_and_in_the_stream() -> None:
+    streamed = 0
+
+    def count(text: str) -> None:
+        nonlocal streamed
+        streamed += len(text)
+
+    done = await process.run(shell("yes | head -c 30000000; echo last"), on_text=count, keep_bytes=20_000)
+    assert streamed == process.STREAM_CHARACTERS
+    assert len(done.output.head) + len(done.output.tail) == 20_000
+    assert done.output.omitted == 30_000_005 - 20_000
+    assert done.output.text.endswith("last\n")
+
+
+async def test_a_background_process_does_not_hold_up_the_end() -> None:
+    name = f"A3S_TEST={uuid.uuid4().hex}"
+    started = time.monotonic()
+    done = await process.run(shell(f"export {name}; sleep 30 & echo started"))
+    assert time.monotonic() - started < 1.5
+    assert done.output.text == "started\n"
+    assert done.detached
+    kill_marked(name)
+
+
+async def test_a_background_process_that_prints_on_does_not_hold_up_the_end() -> None:
+    name = f"A3S_TEST={uuid.uuid4().hex}"
+    started = time.monotonic()
+    done = await process.run(shell(f"export {name}; (while sleep 0.05; do echo tick; done) & echo started"))
+    assert time.monotonic() - started < 2
+    assert done.detached
+    kill_marked(name)
+
+
+async def test_output_after_closing_the_pipe_early_does_not_end_the_watch() -> None:
+    started = time.monotonic()
+    done = await process.run(shell("exec >&- 2>&-; sleep 0.3; exit 4"))
+    assert done.exit_code == 4
+    assert time.monotonic() - started >= 0.3
+
+
+TREES = {
+    "children": "sleep 300 & sleep 300",
+    "deaf": "trap '' TERM INT HUP; sleep 300 & while :; do sleep 0.1; done",
+    "own sessions": "setsid sleep 300 & setsid bash -c 'sleep 300 & sleep 300' & sleep 300",
+    "orphans": "(setsid bash -c 'sleep 300 & sleep 300' >/dev/null 2>&1 &) ; sleep 300",
+    "silent": "exec >&- 2>&-; sleep 300",
+    "flood": "yes",
+}
+
+
+@on_linux
+@pytest.mark.parametrize("tree", TREES)
+async def test_at_the_timeout_the_whole_tree_dies(tree: str) -> None:
+    mark = uuid.uuid4().hex
+    started = time.monotonic()
+    done = await process.run(shell(f"echo before; {TREES[tree]}", A3S_TEST=mark), timeout_ms=300)
+    assert time.monotonic() - started < 2.3
+    assert done.timed_out
+    assert done.output.text.startswith("before\n")
+    assert living(f"A3S_TEST={mark}") == []
+
+
+@on_linux
+@pytest.mark.parametrize("tree", TREES)
+async def test_a_cancelled_call_ends_when_the_whole_tree_is_dead(tree: str) -> None:
+    mark = uuid.uuid4().hex
+    task = asyncio.create_task(process.run(shell(TREES[tree], A3S_TEST=mark)))
+    await until(lambda: len(living(f"A3S_TEST={mark}")) >= (1 if tree in ("silent", "flood") else 2))
+    started = time.monotonic()
+    task.cancel()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - started < 2
+    assert living(f"A3S_TEST={mark}") == []
+
+
+@on_linux
+async def test_a_child_that_hides_its_environment_is_found_by_its_parents() -> None:
+    name = f"a3s-{uuid.uuid4().hex[:8]}"
+    command = f"env -i setsid bash -c 'exec -a {name} sleep 300' & sleep 300"
+
+    def hidden() -> str:
+        return subprocess.run(["pgrep", "-f", f"^{name}"], capture_output=True, text=True).stdout
+
+    task = asyncio.create_task(process.run(shell(command)))
+    await until(lambda: bool(hidden()))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert hidden() == ""
+
+
+async def test_a_polite_command_may_say_good_bye() -> None:
+    done = await process.run(shell("trap 'echo bye; exit 9' TERM; echo up; sleep 300 & wait"), timeout_ms=300)
+    assert done.timed_out
+    assert done.output.text == "up\nbye\n"
+
+
+async def test_nothing_is_left_open_or_undead() -> None:
+    await process.run(shell("true"))
+    before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    threads = threading.active_count()
+    for _ in range(10):
+        await process.run(shell("echo x; exit 1"))
+        await process.run(shell("sleep 9"), timeout_ms=20)
+    with pytest.raises(FileNotFoundError):
+        await process.run(Command(("no-such-program",), Path("/"), ENVIRONMENT))
+    await until(lambda: threading.active_count() <= threads)
+    if sys.platform == "linux":
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert descendants(os.getpid()) == []
+
+
+async def test_what_cannot_be_started_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        await process.run(Command(("bash", "-c", "true"), Path("/no/such/folder"), ENVIRONMENT))
+    with pytest.raises(ValueError, match="null byte"):
+        await process.run(shell("a\0b"))
+    with pytest.raises(OSError, match="too long"):
+        await process.run(shell("x" * 3_000_000))
+
+
+async def test_many_run_at_once() -> None:
+    started = time.monotonic()
+    done = await asyncio.gather(*(process.run(shell(f"sleep 0.3; echo {number}")) for number in range(20)))
+    assert [item.output.text for item in done] == [f"{number}\n" for number in range(20)]
+    assert time.monotonic() - started < 3
+
+
+def test_it_works_on_a_loop_in_any_thread() -> None:
+    outputs: list[str] = []
+
+    def work() -> None:
+        outputs.append(asyncio.run(process.run(shell("echo here"))).output.text)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(10)
+    assert outputs == ["here\n"]
+
+
+@on_linux
+def test_a_loop_that_is_torn_down_takes_its_children_along() -> None:
+    mark = uuid.uuid4().hex
+
+    async def leave() -> None:
+        task = asyncio.create_task(process.run(shell("sleep 300 & sleep 300", A3S_TEST=mark)))
+        await until(lambda: len(living(f"A3S_TEST={mark}")) >= 2)
+        assert not task.done()
+
+    asyncio.run(leave())
+    assert living(f"A3S_TEST={mark}") == []
+
+
+@on_linux
+def test_an_interpreter_that_exits_takes_its_children_along(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio, sys, threading, time\n"
+        "from pathlib import Path\n"
+        "from a3s_code.system.process import run\n"
+        "from a3s_code.system.child import Command\n"
+        "import os\n"
+        "command = Command(('bash', '-c', 'setsid sleep 300 & sleep 300'), Path('/'), dict(os.environ))\n"
+        "threading.Thread(target=lambda: asyncio.run(run(command)), daemon=True).start()\n"
+        "time.sleep(0.5)\n"
+    )
+    mark = uuid.uuid4().hex
+    subprocess.run([sys.executable, script], env={**os.environ, "A3S_TEST": mark}, check=True, timeout=20)
+    assert living(f"A3S_TEST={mark}") == []
+
+
+@pytest.mark.parametrize("pidfd", [True, False])
+def test_the_exit_is_seen_with_and_without_a_descriptor_for_it(pidfd: bool) -> None:
+    for command, ending in (("exec >&- 2>&-; sleep 0.2; exit 5", "exited"), ("sleep 300", "timeout")):
+        interrupt = Interrupt()
+        child = Child(shell(command), bytearray().extend, bytearray().extend, interrupt, pidfd=pidfd)
+        try:
+            assert child.watch(time.monotonic() + 0.6) == ending
+        finally:
+            child.close()
+            interrupt.close()
+        assert child.exit_code == (5 if ending == "exited" else 143)
+
+
+def test_an_interrupt_may_come_after_the_end() -> None:
+    interrupt = Interrupt()
+    interrupt.close()
+    interrupt.set()
