@@ -41,7 +41,7 @@ class Talker:
 
 
 def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
-    """Text deltas, from the first event to the last; first from a model in the process, then over HTTP.
+    """Text deltas a second, from the call of stream() to its last event: of a model in the process, then over HTTP.
 
     The floor over HTTP reads the stream's lines with httpx and decodes each with `json`; it makes no events.
     """
@@ -56,7 +56,8 @@ def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
         yield Figure("text deltas, async stream()", "1/s", there.middle, None, TARGET, at_least=True, noise=there.noise)
         model = subject.model("openai", 1, count)
         wired = _speeds(rounds, count, lambda: _consume(agent.session(folder, model=model)))
-        bare = _speeds(rounds, count, lambda: _read(server.url, count))
+        with httpx.Client() as client:
+            bare = _speeds(rounds, count, lambda: _read(client, server.url, count))
         noise = max(wired.noise, bare.noise)
         yield Figure("text deltas over HTTP, blocking stream()", "1/s", wired.middle, bare.middle, noise=noise)
 
@@ -68,28 +69,28 @@ def _speeds(rounds: int, count: int, consume: Callable[[], float]) -> Samples:
 
 def _consume(session: AgentSession) -> float:
     with session:
-        started = 0.0
-        for event in session.stream(subject.prompt()):
-            if event.type == "text_delta" and not started:
-                started = time.perf_counter()
+        started = time.perf_counter()
+        seen = sum(event.type == "text_delta" for event in session.stream(subject.prompt()))
+        assert seen > 1
         return time.perf_counter() - started
 
 
 async def _consume_async(url: str, folder: str, talker: Talker) -> float:
     async with AsyncAgent.create(subject.configuration(url)) as agent:
-        started = 0.0
-        async for event in agent.session(folder, model=talker).stream(subject.prompt()):
-            if event.type == "text_delta" and not started:
-                started = time.perf_counter()
+        session = agent.session(folder, model=talker)
+        started, seen = time.perf_counter(), 0
+        async for event in session.stream(subject.prompt()):
+            seen += event.type == "text_delta"
+        assert seen > 1
         return time.perf_counter() - started
 
 
-def _read(url: str, count: int) -> float:
+def _read(client: httpx.Client, url: str, count: int) -> float:
     body = {"model": subject.model("openai", 1, count), "stream": True, "messages": []}
-    started = 0.0
-    with httpx.stream("POST", url + floor.PATHS["openai"], json=body) as response:
+    started, seen = time.perf_counter(), 0
+    with client.stream("POST", url + floor.PATHS["openai"], json=body) as response:
         for line in response.iter_lines():
             if line.startswith("data: {"):
-                json.loads(line[6:])
-                started = started or time.perf_counter()
+                seen += len(json.loads(line[6:])["choices"])
+    assert seen > 1
     return time.perf_counter() - started

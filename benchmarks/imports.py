@@ -17,7 +17,7 @@ TELL = "import sys; names = list(sys.modules); from benchmarks.memory import res
 
 
 def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
-    """Fresh processes by turns with a warm file cache; time and memory are the library's minus bare Python's.
+    """Fresh processes by turns with a warm file cache; processor time and memory are the library's minus bare Python's.
 
     The package loads its names when they are first used, so both are measured: the package, and the names one begins
     with.
@@ -27,9 +27,9 @@ def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
 
 
 def _figures(statement: str, processes: int) -> Iterator[Figure]:
-    low, high = by_turns(processes, lambda: child("-c", "").wall_ms, lambda: child("-c", statement).wall_ms)
+    low, high = by_turns(processes, lambda: child("-c", "").processor_ms, lambda: child("-c", statement).processor_ms)
     more = Samples(tuple(ours - bare for bare, ours in zip(low.values, high.values, strict=True)))
-    yield Figure(f"{statement}: time", "ms", more.middle, low.middle, MS, compared=False, noise=more.noise)
+    yield Figure(f"{statement}: processor time", "ms", more.middle, low.middle, MS, compared=False, noise=more.noise)
     bare_mb, _ = _after("pass")
     mb, modules = _after(statement)
     yield Figure(f"{statement}: memory", "MB", mb - bare_mb, bare_mb, MB, compared=False)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
+import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +70,7 @@ def child(*arguments: str, given: str = "") -> Child:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
+        env=_environment(),
         check=True,
         input=given,
         stdout=subprocess.PIPE,
@@ -77,6 +83,17 @@ def in_child(module: str, function: str, *arguments: Any) -> Any:
     """What `module.function(*arguments)` returns in a fresh process; both sides plain JSON values."""
     code = f"import json, sys; from {module} import {function} as f; print(json.dumps(f(*json.load(sys.stdin))))"
     return json.loads(child("-c", code, given=json.dumps(arguments)).output.splitlines()[-1])
+
+
+@cache
+def _environment() -> dict[str, str]:
+    """Children keep compiled modules, as installed packages do, also where this process was told not to write them."""
+    environment = dict(os.environ)
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        folder = tempfile.mkdtemp(prefix="a3s-benchmarks-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        environment["PYTHONPYCACHEPREFIX"] = folder
+    return environment
 
 
 def _children_ms() -> float:

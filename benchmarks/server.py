@@ -17,11 +17,14 @@ import subprocess
 import sys
 import urllib.request
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 Wire = Literal["openai", "anthropic"]
+Call = tuple[str, str] | None
+Reply = tuple[dict[str, Any], list[bytes]]
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = re.compile(rb'"model":\s*"(?:[^"]*/)?t(\d+)-d(\d+)"')
@@ -31,6 +34,7 @@ RESULTS: dict[Wire, re.Pattern[bytes]] = {
     "openai": re.compile(rb'"tool_call_id":'),
     "anthropic": re.compile(rb'"tool_use_id":'),
 }
+TOKENS = 1000
 LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 
 
@@ -132,17 +136,27 @@ class _Connection(asyncio.Protocol):
         assert script is not None, "the model's name is no script"
         turns, pieces = int(script.group(1)), int(script.group(2))
         results = len(RESULTS[wire].findall(body))
+        streamed = STREAMED.search(body) is not None
         if results + 1 < turns:
-            name = file_name(results)
-            said, call = [f"Reading {name}", " for", " what it", " says."], (f"call_{results:04d}", name)
-        else:
-            said, call = _pieces(answer_to(body.decode()), pieces), None
-        reply = (_openai if wire == "openai" else _anthropic)(said, call, len(body) // 4)
-        return _streamed(reply[1]) if STREAMED.search(body) else _plain(json.dumps(reply[0]).encode())
+            return _request_for(wire, streamed, results)
+        return _answer(wire, streamed, answer_to(body.decode()), pieces)
 
 
-def _pieces(text: str, count: int) -> list[str]:
-    return [text, *(" word" for _ in range(count - 1))]
+@lru_cache(1024)
+def _request_for(wire: Wire, streamed: bool, index: int) -> bytes:
+    name = file_name(index)
+    said = [f"Reading {name}", " for", " what it", " says."]
+    return _spelled(wire, streamed, said, (f"call_{index:04d}", name))
+
+
+@lru_cache(256)
+def _answer(wire: Wire, streamed: bool, text: str, pieces: int) -> bytes:
+    return _spelled(wire, streamed, [text, *(" word" for _ in range(pieces - 1))], None)
+
+
+def _spelled(wire: Wire, streamed: bool, said: list[str], call: Call) -> bytes:
+    whole, events = (_openai if wire == "openai" else _anthropic)(said, call)
+    return _streamed(events) if streamed else _plain(json.dumps(whole).encode())
 
 
 def _plain(body: bytes) -> bytes:
@@ -155,12 +169,8 @@ def _streamed(events: list[bytes]) -> bytes:
     return head + b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events) + b"0\r\n\r\n"
 
 
-Call = tuple[str, str] | None
-Reply = tuple[dict[str, Any], list[bytes]]
-
-
-def _openai(said: list[str], call: Call, tokens: int) -> Reply:
-    usage = {"prompt_tokens": tokens, "completion_tokens": len(said), "total_tokens": tokens + len(said)}
+def _openai(said: list[str], call: Call) -> Reply:
+    usage = {"prompt_tokens": TOKENS, "completion_tokens": len(said), "total_tokens": TOKENS + len(said)}
     stop = "tool_calls" if call else "stop"
     head = {"id": "chatcmpl-1", "created": 1, "model": "scripted"}
     message: dict[str, Any] = {"role": "assistant", "content": "".join(said)}
@@ -186,8 +196,8 @@ def _openai(said: list[str], call: Call, tokens: int) -> Reply:
     return {**head, "object": "chat.completion", "choices": [whole], "usage": usage}, [*events, b"data: [DONE]\n\n"]
 
 
-def _anthropic(said: list[str], call: Call, tokens: int) -> Reply:
-    usage = {"input_tokens": tokens, "output_tokens": len(said)}
+def _anthropic(said: list[str], call: Call) -> Reply:
+    usage = {"input_tokens": TOKENS, "output_tokens": len(said)}
     stop = "tool_use" if call else "end_turn"
     head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted", "stop_sequence": None}
     content: list[dict[str, Any]] = [{"type": "text", "text": "".join(said)}]

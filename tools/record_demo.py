@@ -1,4 +1,4 @@
-"""Makes the recording that `a3s-code demo` plays: python tools/record_demo.py
+"""Makes the recording that `a3s-code demo` plays: python tools/record_demo.py [PATH]
 
 The replies are written here; the recording is what a run of the demo makes of them. It fails where that run does not
 end verified.
@@ -24,12 +24,20 @@ def call(number: int, name: str, **arguments: Any) -> ToolCall:
     return ToolCall(f"call_{number}", name, arguments)
 
 
+SUSPICION = (
+    "I suspect `merge`: it takes the end of the later interval, even where the earlier one ends after it. No test of"
+    " `merge` puts one interval inside another. A quick try would settle it."
+)
+ANSWER = (
+    "Fixed. `merge` in `rooms/intervals.py` cut a long booking off at the end of a shorter one inside it, so the rest"
+    " of the workshop looked free. It now keeps the later of the two ends. All tests pass, and I changed none of them."
+)
 REPLIES: list[Any] = [
     ["I start with what fails.", call(1, "bash", command=TESTS)],
     [
-        "Both tests get a slot that begins at 10:30, where the coffee ends, while the workshop around it goes on. The"
-        " board only prints slots, so I look at where they come from.",
-        call(2, "grep", pattern=r"def (free_slots|merge|gaps)|merge\(|gaps\(", path="rooms"),
+        "Both tests get a slot that begins at 10:30, where the coffee ends, while the workshop goes on until 12:00.",
+        " The board only prints slots, so I look at where they come from.",
+        call(2, "grep", pattern=r"(free_slots|merge|gaps)\(", path="rooms"),
         call(3, "read", file_path="rooms/availability.py"),
         call(4, "read", file_path="tests/test_availability.py"),
     ],
@@ -38,19 +46,14 @@ REPLIES: list[Any] = [
         call(5, "read", file_path="rooms/intervals.py"),
         call(6, "read", file_path="tests/test_intervals.py"),
     ],
+    [SUSPICION, call(7, "bash", command=f'python3 -c "{PROBE}"')],
     [
-        "I suspect `merge`: it takes the end of the later interval, even where the earlier one ends after it. No test of"
-        " `merge` puts one interval inside another. A quick try would settle it.",
-        call(7, "bash", command=f'python3 -c "{PROBE}"'),
-    ],
-    [
-        "That command is not allowed here, and it is not needed: the failing test does the same. A merged interval has"
-        " to end where the later of the two ends.",
+        "That command is not allowed here, and it is not needed: the failing test does the same.",
+        " A merged interval has to end where the later of the two ends.",
         call(8, "edit", file_path="rooms/intervals.py", old_string=SHORTENED, new_string=KEPT),
     ],
     ["Now the whole suite.", call(9, "bash", command=TESTS)],
-    "Fixed. `merge` in `rooms/intervals.py` cut a long booking off at the end of a shorter one inside it, so the rest of"
-    " the workshop looked free. It now keeps the later of the two ends. All tests pass, and I changed none of them.",
+    ANSWER,
 ]
 
 
@@ -62,4 +65,4 @@ def record(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(record(RECORDING))
+    sys.exit(record(Path(sys.argv[1]) if len(sys.argv) > 1 else RECORDING))

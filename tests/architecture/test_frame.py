@@ -30,7 +30,7 @@ LAYERS = {
     "api": 5,
     "cli": 6,
     "__init__": 6,
-    "__main__": 6,
+    "__main__": 7,
     "events": 6,
     "tools": 6,
 }

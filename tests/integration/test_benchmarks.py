@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from benchmarks.__main__ import LINES, main, measure
 from benchmarks.figures import Figure, as_json, as_markdown, as_text
 from benchmarks.sizes import Sizes

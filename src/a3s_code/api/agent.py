@@ -43,7 +43,8 @@ class AsyncAgent:
         """Load a configuration: a path to an .acl file, ACL text, or nothing.
 
         With nothing, $A3S_CONFIG, ./agent.acl and ~/.a3s/agent.acl are tried in this order. `overrides` are top-level
-        configuration keys in snake_case, and win. Raises ConfigError. A missing key is found out at the first model call.
+        configuration keys in snake_case, and win. Raises ConfigError. A missing API key is found out at the first
+        model call.
         """
         return cls(load_config(source, overrides))
 
@@ -98,7 +99,8 @@ class Agent:
         """Load a configuration: a path to an .acl file, ACL text, or nothing.
 
         With nothing, $A3S_CONFIG, ./agent.acl and ~/.a3s/agent.acl are tried in this order. `overrides` are top-level
-        configuration keys in snake_case, and win. Raises ConfigError. A missing key is found out at the first model call.
+        configuration keys in snake_case, and win. Raises ConfigError. A missing API key is found out at the first
+        model call.
         """
         return cls(AsyncAgent.create(source, **overrides))
 

@@ -44,9 +44,8 @@ class UnusableModel:
         self.name = name
         self._error = error
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[Delta | Reply]:
+    def stream(self, prompt: Prompt) -> AsyncIterator[Delta | Reply]:
         raise self._error
-        yield  # pragma: no cover - makes this a generator
 
 
 @dataclass(slots=True)
@@ -121,7 +120,6 @@ class Models:
 def build_session(models: Models, workspace: str | os.PathLike[str], options: SessionOptions) -> AsyncAgentSession:
     """A session in `workspace`, from the configuration's models and the session's own options."""
     root = _workspace(workspace)
-    config = models.config
     clock = options.clock or models.clock
     state = SessionState(options.session_id or clock.new_id("session"), root)
     limits = Limits(max_tool_rounds=options.max_tool_rounds, tool_timeout_ms=options.tool_timeout_ms)
@@ -194,6 +192,8 @@ def _price(listed: ModelConfig) -> Price | None:
 
 
 def _workspace(given: str | os.PathLike[str]) -> Path:
+    if not os.fspath(given):
+        raise WorkspaceError("the workspace is empty text", hint="name the folder the agent works in")
     try:
         root = Path(given).expanduser().resolve(strict=True)
     except (OSError, RuntimeError, TypeError, ValueError) as error:

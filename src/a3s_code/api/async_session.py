@@ -18,7 +18,7 @@ from a3s_code.kernel.executor import Caller, ToolExecutor
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
 from a3s_code.kernel.messages import Message, ToolCall
-from a3s_code.kernel.ports import Clock, Request
+from a3s_code.kernel.ports import Clock
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import ToolCatalog
 from a3s_code.kernel.trace import ActiveTool, RunEventRecord, RunSnapshot, TraceEvent
@@ -93,14 +93,8 @@ class AsyncAgentSession:
         self._check_open()
         request = parse_request(given, self.workspace)
         run, previous = self._parts.ledger.begin(request.prompt, queue=self._parts.queue)
-        run.start(self._drive(run, request, previous))
+        run.start(self._parts.loop.run(run, request, previous))
         return run
-
-    async def _drive(self, run: Run, request: Request, previous: Run | None) -> None:
-        if previous is not None:
-            await previous.wait()
-        await self._parts.loop.run(run, request)
-        self._parts.state.usage += run.usage
 
     async def _finish(self, run: Run) -> AgentResult:
         try:
@@ -132,8 +126,8 @@ class AsyncAgentSession:
 
     async def read_file(self, *args: Any, **named: Any) -> str:
         """The text of a file: {file_path, offset?, limit?}. Raises ToolError."""
-        result = await self._direct("read", args, named)
-        return str(_succeeded(result).value if result.value is not None else result.output)
+        result = _succeeded(await self._direct("read", args, named))
+        return result.output if result.value is None else str(result.value)
 
     async def write_file(self, *args: Any, **named: Any) -> ToolResult:
         """Write a file whole: {file_path, content}."""

@@ -79,7 +79,7 @@ class SessionOptions:
     max_output_tokens: int | None = None
     temperature: float | None = None
     thinking_budget: int | None = None
-    artifact_store_limits: Mapping[str, int] = {"max_items": 256, "max_bytes": 16 * 1024 * 1024}  # noqa: RUF012 - read only
+    artifact_store_limits: Mapping[str, int] = {"max_items": 256, "max_bytes": 16 * 1024 * 1024}
     on_busy: Literal["error", "queue"] = "error"
     clock: Clock | None = None
     tenant_id: str | None = None
@@ -182,13 +182,15 @@ _VERBS = dict(
 
 
 def _clock(name: str, value: Any) -> Any:
-    if value is not None and not (callable(getattr(value, "now_ms", None)) and callable(getattr(value, "new_id", None))):
+    if value is not None and not (
+        callable(getattr(value, "now_ms", None)) and callable(getattr(value, "new_id", None))
+    ):
         raise _refuse(name, value, "an object with now_ms() and new_id(kind)")
     return value
 
 
 def _sequence(name: str, value: Any, wanted: str) -> Sequence[Any]:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise _refuse(name, value, f"a list of {wanted}")
     return value
 
@@ -222,7 +224,7 @@ def _check(name: str, item: Any) -> Check:
         item = Check(**{"command": "", **item})
     if not isinstance(item, Check):
         raise _refuse(name, item, "a Check, a dict or a command")
-    if not isinstance(item.command, str) or not item.command.strip():
+    if not str(item.command).strip():
         raise InvalidOption("a check has no command", field=name)
     return item
 

@@ -8,13 +8,16 @@ since waiting for the loop one stands on would never end.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+EXIT_SECONDS = 5
 
 
 class Portal:
@@ -64,12 +67,33 @@ class Portal:
                     target=_serve, args=(self._loop,), name=f"a3s-code-loop-{self._depth}", daemon=True
                 )
                 self._thread.start()
+                atexit.register(self._close)
             return self._loop
+
+    def _close(self) -> None:
+        """At the end of the process: cancel what goes on, close what is open, within a few seconds."""
+        if self._below is not None:
+            self._below._close()
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
+            return
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_wind_up(), self._loop).result(EXIT_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(EXIT_SECONDS)
+
+
+async def _wind_up() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     loop.run_forever()
+    loop.close()
 
 
 class _Process:

@@ -33,7 +33,7 @@ def snake_case(key: str) -> str:
 def parse_request(given: str | Mapping[str, Any], workspace: Path) -> Request:
     """The request in `given`; raises InvalidRequest naming what is missing, empty or unknown.
 
-    `attachments` are images: a path (relative to the workspace), bytes, or {media_type, data} with data as bytes or base64
+    `attachments` are images: a path (relative to the workspace), or {media_type, data} with data as bytes or base64
     text. `history` is a list of messages: {role, content} or what session.history() gave.
     """
     if isinstance(given, str):
@@ -99,7 +99,7 @@ def _image(item: Any, workspace: Path) -> Image:
     if (path_given := fields.get("path") or fields.get("file_path")) is not None:
         return _image(path_given, workspace)
     kind, content = fields.get("media_type"), fields.get("data")
-    if kind not in IMAGE_TYPES.values():
+    if not isinstance(kind, str) or kind not in IMAGE_TYPES.values():
         raise InvalidRequest(f"attachment has media_type {kind!r}", hint="use image/png, jpeg, gif or webp")
     if isinstance(content, str):
         try:

@@ -21,8 +21,8 @@ T = TypeVar("T")
 class AgentSession:
     """One conversation with one workspace. One run at a time; direct tools any time.
 
-    Blocks, and works in scripts, threads, notebooks, inside a running event loop and in a tool. A context manager, closed
-    at its end. Made by Agent.session().
+    Blocks, and works in scripts, threads, notebooks, inside a running event loop and in a tool. A context manager,
+    closed at its end. Made by Agent.session().
     """
 
     def __init__(self, session: AsyncAgentSession) -> None:

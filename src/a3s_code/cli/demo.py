@@ -16,7 +16,15 @@ from a3s_code.api.session import AgentSession
 from a3s_code.cli.changes import read_folder, unified_diff
 from a3s_code.cli.command import Command
 from a3s_code.cli.narration import Narration
-from a3s_code.cli.scenes import write_diff, write_policy, write_proof, write_row, write_suite, write_title
+from a3s_code.cli.scenes import (
+    write_diff,
+    write_policy,
+    write_proof,
+    write_row,
+    write_sentence,
+    write_suite,
+    write_title,
+)
 from a3s_code.cli.screen import Screen, open_screen
 from a3s_code.cli.suite import SuiteResult, read_suite
 from a3s_code.errors import InvalidOption, ToolError, WorkspaceError
@@ -59,8 +67,8 @@ def play(folder: Path, recording: Path = RECORDING) -> ChatModel:
 class Demo:
     """What one demonstration is made of.
 
-    `model` makes the model that answers in a folder; None asks the default model of the configuration `source`, which is
-    what Agent.create() takes.
+    `model` makes the model that answers in a folder; None asks the default model of the configuration. `source` is that
+    configuration, as Agent.create() takes it.
     """
 
     source: str | Path | None = OFFLINE
@@ -76,7 +84,7 @@ class Demo:
 def run_demo(demo: Demo, screen: Screen) -> int:
     """Show the demo. 0 if the tests failed before, pass after, and the run is verified; else 1. Raises A3SError."""
     with Agent.create(demo.source) as agent, copied_project(demo) as folder:
-        speaker = f"{agent.config.default_model}" if demo.live else "the recording"
+        speaker = (agent.config.default_model or "the configured model") if demo.live else "the recording"
         with agent.session(
             folder,
             model=demo.model(folder) if demo.model else None,
@@ -86,13 +94,14 @@ def run_demo(demo: Demo, screen: Screen) -> int:
             tool_timeout_ms=LONGEST_CALL_MS,
         ) as session:
             write_opening(screen, demo, folder)
+            original = read_folder(folder)
             before = run_suite(session, screen)
             if before.passed:
-                screen.write(("\n  There is nothing to fix: the tests pass from the start.\n", "warn"))
+                screen.write(("\n", "plain"))
+                write_sentence(screen, "There is nothing to fix: the tests pass from the start.", "bad")
                 return 1
-            write_title(screen, "The agent at work", f"replies of {speaker}")
-            original = read_folder(folder)
-            result = follow(session, screen, speaker)
+            write_title(screen, "The agent at work", f"live: {speaker}" if demo.live else "recorded replies")
+            result = follow(session, screen, speaker, pace=0.0 if demo.live else PACE)
             write_title(screen, "The change")
             write_diff(screen, unified_diff(original, read_folder(folder)))
             code = write_end(screen, demo, before, result)
@@ -103,7 +112,7 @@ def run_demo(demo: Demo, screen: Screen) -> int:
 
 def write_opening(screen: Screen, demo: Demo, folder: Path) -> None:
     """What is real, what the task is, what the agent may do."""
-    screen.write((f"{LIVE if demo.live else RECORDED}\n", "strong"))
+    write_sentence(screen, LIVE if demo.live else RECORDED, "strong")
     write_title(screen, "The task")
     write_row(screen, "project", f"rooms, the bookings of meeting rooms, copied to {folder}")
     write_row(screen, "request", TASK)
@@ -128,9 +137,9 @@ def run_suite(session: AgentSession, screen: Screen) -> SuiteResult:
     return suite
 
 
-def follow(session: AgentSession, screen: Screen, speaker: str) -> AgentResult:
+def follow(session: AgentSession, screen: Screen, speaker: str, *, pace: float) -> AgentResult:
     """Give the task and tell the run while it happens."""
-    narration = Narration(screen, session.workspace, speaker, pace=PACE)
+    narration = Narration(screen, session.workspace, speaker, pace=pace)
     with session.stream(TASK) as stream:
         for event in stream:
             narration.tell(event)
@@ -146,9 +155,10 @@ def write_end(screen: Screen, demo: Demo, before: SuiteResult, result: AgentResu
     proved = before.failed and after.passed and result.verdict == "verified"
     screen.write(("\n", "plain"))
     if proved:
-        screen.write(("The tests failed, the agent fixed the cause, and the tests pass.\n", "strong"))
+        write_sentence(screen, "The tests failed, the agent fixed the cause, and the tests pass.", "strong")
     else:
-        screen.write(("The fix is not proved.\n", "bad"))
+        why = "the tests still fail" if after.failed else f"the verdict is {result.verdict}"
+        write_sentence(screen, f"There is no proof of a fix: {why}.", "bad")
     return 0 if proved else 1
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
+from typing import Any
 
 from a3s_code.cli.prose import Prose
 from a3s_code.cli.screen import Screen, Tone
 from a3s_code.kernel.events import (
     AgentEnd,
     AgentEvent,
+    Error,
     LimitReached,
     ModelRetry,
     PermissionDenied,
@@ -25,6 +29,7 @@ MAIN_ARGUMENTS = ("command", "file_path", "pattern", "path", "url", "query")
 NAME_WIDTH = 7
 OUTCOME_COLUMN = 58
 SIDE_BY_SIDE = 80
+MIN_ROOM = 12
 
 
 @dataclass(slots=True)
@@ -70,7 +75,7 @@ class Narration:
                 self._end(event)
             case LimitReached(message=message):
                 self._note(message)
-            case AgentEnd():
+            case AgentEnd() | Error():
                 self._prose.end()
             case _:
                 pass
@@ -101,42 +106,48 @@ class Narration:
         if not self._apart:
             self._screen.write(("\n", "plain"))
         for index, call in enumerate(group):
-            self._write_call(call, self._mark(call, index, len(group)))
+            self._write_call(call, *self._marks(call, index, len(group)))
         self._apart = True
 
-    def _mark(self, call: _Call, index: int, size: int) -> str:
+    def _marks(self, call: _Call, index: int, size: int) -> tuple[str, str]:
+        """The signs before a call's line and before its outcome, where that has a line of its own."""
         signs = self._screen.signs
-        if size > 1:
-            return signs.first if index == 0 else signs.last if index == size - 1 else signs.middle
-        return signs.call if call.refusal is None else signs.denied
+        if size == 1:
+            return (signs.call if call.refusal is None else signs.denied), " "
+        if index == size - 1:
+            return signs.last, " "
+        return (signs.middle if index else signs.first), signs.middle
 
-    def _write_call(self, call: _Call, mark: str) -> None:
+    def _write_call(self, call: _Call, mark: str, below: str) -> None:
         width, signs = self._screen.width, self._screen.signs
         outcome, tone = _outcome(call)
         lead = 4 + NAME_WIDTH
         beside = width >= SIDE_BY_SIDE and len(call.arguments) < OUTCOME_COLUMN - lead and call.refusal is None
-        room = OUTCOME_COLUMN - lead if beside else width - lead - 1
-        arguments = _cut(call.arguments, room, signs.cut)
+        room = OUTCOME_COLUMN - lead if beside else max(width - lead - 1, MIN_ROOM)
         self._screen.write(
-            (f"  {mark} ", "bad" if call.refusal is not None else "mark"),
+            (f"  {mark} ", "mark" if call.refusal is None else "bad"),
             (f"{call.name:<{NAME_WIDTH}}", "strong"),
-            (f"{arguments:<{room}}" if beside else f"{arguments}\n{' ' * lead}", "code"),
-            (_cut(outcome, width - (OUTCOME_COLUMN if beside else lead) - 1, signs.cut), tone),
-            ("\n", "plain"),
+            (f"{_cut(call.arguments, room, signs.cut):<{room if beside else 0}}", "code"),
         )
+        if beside:
+            self._screen.write((_cut(outcome, width - OUTCOME_COLUMN - 1, signs.cut) + "\n", tone))
+            return
+        for line in wrap(outcome, room) if call.refusal is not None else [_cut(outcome, room, signs.cut)]:
+            self._screen.write((f"\n  {below:<{lead - 2}}", "mark"), (line, tone))
+        self._screen.write(("\n", "plain"))
 
     def _shown(self, text: str) -> str:
         """The arguments of a call in short: the one that matters, then where it is looked for."""
         try:
-            arguments = json.loads(text)
+            given = json.loads(text)
         except ValueError:
-            arguments = None
-        main = next((name for name in MAIN_ARGUMENTS if isinstance(arguments, dict) and name in arguments), None)
+            given = None
+        arguments: Mapping[str, Any] = given if isinstance(given, dict) else {}
+        main = next((name for name in MAIN_ARGUMENTS if name in arguments), None)
         if main is None:
             return " ".join(text.split())
-        shown = self._near(arguments[main])
         where = [self._near(arguments[name]) for name in ("path", "glob") if name != main and arguments.get(name)]
-        return f"{shown}  in {' '.join(where)}" if where else shown
+        return "  in ".join([self._near(arguments[main]), *([" ".join(where)] if where else [])])
 
     def _near(self, value: object) -> str:
         """`value` on one line, without the path to the workspace."""
@@ -170,5 +181,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _cut(text: str, room: int, sign: str) -> str:
-    room = max(room, len(sign) + 1)
     return text if len(text) <= room else text[: room - len(sign)] + sign

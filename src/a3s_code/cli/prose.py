@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from a3s_code.cli.screen import Screen, Tone
+from a3s_code.cli.screen import Screen
 
 _PIECE = re.compile(r"\n|[^\S\n]+|\S+")
 WIDEST = 88
@@ -49,16 +49,18 @@ class Prose:
             self._write_word(piece)
 
     def _write_word(self, word: str) -> None:
-        if self._column and self._column + len(self._blank) + len(word) > self._width:
+        parts = word.split("`")
+        shown = word if not self._screen.paced else "".join(parts)
+        if self._column and self._column + len(self._blank) + len(shown) > self._width:
             self._screen.write(("\n", "plain"))
             self._column, self._blank = 0, ""
         lead = self._blank if self._column else self._indent + self._blank
         self._screen.write((lead, "plain"))
-        for index, part in enumerate(word.split("`")):
+        for index, part in enumerate(parts):
             self._code ^= index > 0
-            tone: Tone = "code" if self._code else "plain"
-            self._screen.write((part if self._screen.paced or not index else f"`{part}", tone))
-        self._column += len(lead) + len(word)
+            mark = "" if self._screen.paced or index == 0 else "`"
+            self._screen.write((mark + part, "code" if self._code else "plain"))
+        self._column += len(lead) + len(shown)
         self._blank = ""
         if self._pace:
             time.sleep(self._pace)

@@ -23,9 +23,15 @@ def write_title(screen: Screen, title: str, aside: str = "") -> None:
     screen.write(*spans, (f" {aside}" if aside else "", "quiet"), ("\n", "plain"))
 
 
+def write_sentence(screen: Screen, text: str, tone: Tone) -> None:
+    """A sentence over the whole width; of one line where nobody reads it on a terminal."""
+    lines = wrap(text, max(screen.width - 1, 20)) if screen.paced else [text]
+    screen.write(("\n".join(lines) + "\n", tone))
+
+
 def write_row(screen: Screen, label: str, text: str, tone: Tone = "plain") -> None:
     """A label and what it stands for, wrapped beneath itself."""
-    lines = wrap(text, max(screen.width - LABEL_WIDTH - 3, 20)) or [""]
+    lines = wrap(text, max(screen.width - LABEL_WIDTH - 3, 20), break_on_hyphens=False) or [""]
     for index, line in enumerate(lines):
         screen.write((f"  {label if index == 0 else '':<{LABEL_WIDTH}}", "quiet"), (f"{line}\n", tone))
 
@@ -47,11 +53,18 @@ def write_policy(screen: Screen, policy: PermissionPolicy, checks: Sequence[Chec
 
 def write_suite(screen: Screen, label: str, suite: SuiteResult, aside: str = "") -> None:
     """How the tests went, and the names of those that failed."""
-    tone: Tone = "good" if suite.passed else "bad"
-    screen.write((f"  {label:<{LABEL_WIDTH}}", "quiet"), (str(suite), tone), (f"   {aside}" if aside else "", "quiet"))
-    screen.write(("\n", "plain"))
+    used = len(str(suite)) + LABEL_WIDTH + 5 + len(aside)
+    screen.write(
+        (f"  {label:<{LABEL_WIDTH}}", "quiet"),
+        (str(suite), "good" if suite.passed else "bad"),
+        (f"   {aside}" if aside and used < screen.width else "", "quiet"),
+        ("\n", "plain"),
+    )
+    names = max((len(test.name) for test in suite.failing), default=0)
     for test in suite.failing:
-        screen.write((f"  {'':<{LABEL_WIDTH}}{test.name}", "plain"), (f"  {test.place}\n", "quiet"))
+        fits = LABEL_WIDTH + 4 + names + len(test.place) < screen.width
+        screen.write((f"  {'':<{LABEL_WIDTH}}{test.name:<{names if fits else 0}}", "plain"))
+        screen.write((f"  {test.place}\n" if fits else "\n", "quiet"))
 
 
 def write_diff(screen: Screen, lines: Iterable[str]) -> None:
@@ -89,5 +102,4 @@ def write_proof(screen: Screen, before: SuiteResult, after: SuiteResult, result:
         write_row(screen, "run", result.status.replace("_", " "), "warn")
     for risk in result.residual_risks:
         write_row(screen, "risk", risk, "warn")
-    screen.write(("  verdict  ".ljust(LABEL_WIDTH + 2), "quiet"))
-    screen.write((f"{result.verdict}\n", VERDICT_TONES.get(result.verdict, "warn")))
+    write_row(screen, "verdict", result.verdict, VERDICT_TONES.get(result.verdict, "warn"))

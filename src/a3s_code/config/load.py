@@ -51,7 +51,8 @@ def load_config(
     """The configuration in `source`: the path of an .acl file, ACL text, or None to look for a file.
 
     Looked for are the file that A3S_CONFIG names, ./agent.acl and ~/.a3s/agent.acl, in this order. Text is told from a
-    path by a line break, a brace or an equals sign in it. `overrides` are top-level settings as plain values and win:
+    path by a line break, a brace or an equals sign in it; empty text is an empty configuration, and so is finding none
+    where there are `overrides`. `overrides` are top-level settings as plain values and win:
     a dict is added to what the text says, anything else takes its place, and None takes the setting back. Relative
     paths in a file start at its folder, in text and overrides at `cwd`. `environ`, `cwd` and `home` are those of the
     process unless given. Raises ConfigError: AclError for text that does not parse, ConfigNotFound where there is none.
@@ -59,7 +60,12 @@ def load_config(
     variables = os.environ if environ is None else environ
     current = Path.cwd() if cwd is None else Path(cwd).absolute()
     home_folder = _home() if home is None else Path(home).absolute()
-    found = _find(source, variables, current, home_folder)
+    try:
+        found = _find(source, variables, current, home_folder)
+    except ConfigNotFound:
+        if source is not None or not overrides or variables.get(VARIABLE):
+            raise
+        found = _Source(None, "", by_search=False)
     file = str(found.path) if found.path else None
     document = parse(found.text, file=file)
     reading = Reading(
@@ -90,7 +96,7 @@ def _find(source: object, environ: Mapping[str, str], current: Path, home: Path 
 
 
 def _is_text(source: str, current: Path) -> bool:
-    if "\n" in source or "\r" in source:
+    if not source.strip() or "\n" in source or "\r" in source:
         return True
     marked = "=" in source or "{" in source
     return marked and not (source.lower().endswith(SUFFIX) and _is_there(current / source))

@@ -178,12 +178,12 @@ class Section:
     def path(self, name: str, *aliases: str) -> Path | None:
         entry = self.entry(name, *aliases)
         text = self._text(self.key(name), entry, entry.content) if entry else None
-        return self.reading.resolve(self.key(name), text, entry) if entry and text is not None else None
+        return self.reading.resolve(self.key(name), text, entry.content) if entry and text is not None else None
 
     def paths(self, name: str, *aliases: str) -> tuple[Path, ...]:
         """A list of paths, or one path alone."""
         texts, entry = self.texts(name, (), *aliases), self.entry(name, *aliases)
-        return tuple(self.reading.resolve(self.key(name), text, entry) for text in texts) if entry else ()
+        return tuple(self.reading.resolve(self.key(name), text, entry.content) for text in texts) if entry else ()
 
     def url(self, name: str, schemes: tuple[str, ...], *aliases: str) -> str | None:
         entry = self.entry(name, *aliases)

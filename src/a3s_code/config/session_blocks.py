@@ -131,12 +131,15 @@ def read_confirmation(section: Section | None) -> ConfirmationConfig | None:
     usual = ConfirmationConfig()
     timeout = section.integer("default_timeout_ms", usual.default_timeout_ms or 0, "timeout_ms", least=0)
     lanes = section.texts("yolo_lanes", ())
-    at = section.entry("yolo_lanes") or section.at
+    entry = section.entry("yolo_lanes")
     config = ConfirmationConfig(
         enabled=section.flag("enabled", usual.enabled),
         default_timeout_ms=timeout or None,
         timeout_action=section.choice("timeout_action", _ACTIONS, usual.timeout_action),
-        yolo_lanes=tuple(section.word(section.key("yolo_lanes"), lane, LANES, at) for lane in lanes),
+        yolo_lanes=tuple(
+            section.word(section.key("yolo_lanes"), lane, LANES, entry.content if entry else section.at)
+            for lane in lanes
+        ),
     )
     section.finish()
     return config

@@ -47,7 +47,8 @@ _FAULTS: Final = (
     (PLUS_EQUAL, r"\+="),
     (UNTERMINATED_STRING, r"[\"'][^\r\n]*"),
     (UNTERMINATED_COMMENT, r"/\*[\s\S]*"),
-    (MALFORMED_NUMBER, r"(?:[0-9]|[-+.]+[0-9])[\w.+-]*"),
+    # The look behind tries each run of signs once, from its start: otherwise a long run would cost its square.
+    (MALFORMED_NUMBER, r"(?:[0-9]|(?<![-+.])[-+.]+[0-9])[\w.+-]*"),
     (STRAY, r"[\s\S]"),
 )
 FAULTS: Final = frozenset(kind for kind, _ in _FAULTS)

@@ -111,4 +111,4 @@ def _storage_url(top: Section, backend: StorageBackend) -> str | None:
     text, entry = top.text("storage_url", None), top.entry("storage_url")
     if text is None or entry is None or backend != "file" or "://" in text:
         return text
-    return str(top.reading.resolve("storage_url", text, entry))
+    return str(top.reading.resolve("storage_url", text, entry.content))

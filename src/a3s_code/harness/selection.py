@@ -7,7 +7,6 @@ from a3s_code.kernel.state import SessionState
 from a3s_code.kernel.tool import ToolCatalog, ToolSpec
 
 
-
 class CoreSelector:
     """Shows the core tools always and a gated group when the intent names it, in the catalog's order."""
 

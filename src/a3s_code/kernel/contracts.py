@@ -1,8 +1,8 @@
 """The frozen values that phases hand to each other, in the order of the loop.
 
-A type stands here only if two layers exchange it: Intent -> Plan -> Effect -> Decision -> Confirmation -> CheckReport ->
-Verification; Usage and Price travel beside them. (Request, Prompt and Action are built from tools and messages, and
-stand in `ports.py` and `tool.py`.)
+A type stands here only if two layers exchange it: Intent -> Plan -> Effect -> Decision -> Confirmation ->
+CheckReport -> Verification; Usage and Price travel beside them. Request, Prompt and Action are built from tools and
+messages, and stand in `ports.py` and `tool.py`.
 """
 
 from __future__ import annotations

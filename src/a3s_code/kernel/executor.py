@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,34 +84,38 @@ class ToolExecutor:
         Calls that change nothing run together; one that may change something waits for those before it and holds up
         those after it, so that the outcome is the same as one by one.
         """
+        for wave in self._waves(calls, caller.origin):
+            if len(wave) == 1:
+                index, prepared = wave[0]
+                results[index] = await self._execute(prepared, caller)
+                continue
+            async with asyncio.TaskGroup() as group:
+                for index, prepared in wave:
+                    group.create_task(self._execute_into(results, index, prepared, caller))
+
+    def _waves(self, calls: Sequence[ToolCall], origin: Origin) -> Iterator[list[tuple[int, _Prepared]]]:
+        """The calls in groups that may run together; each is prepared when what came before a change is done."""
         together: list[tuple[int, _Prepared]] = []
         for index, call in enumerate(calls):
-            prepared = self._prepare(call, caller.origin)
+            prepared = self._prepare(call, origin)
             if not prepared.changes:
                 together.append((index, prepared))
                 continue
-            await self._execute_together(together, caller, results)
-            together = []
-            results[index] = await self._execute(prepared, caller)
-        await self._execute_together(together, caller, results)
+            if together:
+                yield together
+                together = []
+            yield [(index, prepared)]
+        if together:
+            yield together
+
+    async def _execute_into(
+        self, results: dict[int, Observation], index: int, prepared: _Prepared, caller: Caller
+    ) -> None:
+        results[index] = await self._execute(prepared, caller)
 
     async def execute(self, call: ToolCall, caller: Caller) -> Observation:
         """Carry out one call."""
         return await self._execute(self._prepare(call, caller.origin), caller)
-
-    async def _execute_together(
-        self, items: Sequence[tuple[int, _Prepared]], caller: Caller, results: dict[int, Observation]
-    ) -> None:
-        async def one(index: int, prepared: _Prepared) -> None:
-            results[index] = await self._execute(prepared, caller)
-
-        if len(items) == 1:
-            index, prepared = items[0]
-            results[index] = await self._execute(prepared, caller)
-        elif items:
-            async with asyncio.TaskGroup() as group:
-                for index, prepared in items:
-                    group.create_task(one(index, prepared))
 
     def _prepare(self, call: ToolCall, origin: Origin) -> _Prepared:
         tool = self._catalog.get(call.name)

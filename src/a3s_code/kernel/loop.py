@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from a3s_code.errors import A3SError, ModelProtocolError, RunLimit
-from a3s_code.kernel import events
+from a3s_code.kernel import events, messages
 from a3s_code.kernel.attribution import blame
 from a3s_code.kernel.executor import Caller, ToolExecutor, interrupted
-from a3s_code.kernel.messages import (
-    Delta,
-    Message,
-    Observation,
-    ReasoningDelta,
-    Reply,
-    Text,
-    TextDelta,
-    ToolCall,
-    ToolInputDelta,
-)
+from a3s_code.kernel.messages import Delta, Message, Observation, Reply, Text, ToolCall
 from a3s_code.kernel.ports import ChatModel, Execute, Limits, Modules, Prompt, Request
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import ToolCatalog
+
+SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
+    messages.TextDelta: events.TextDelta,
+    messages.ReasoningDelta: events.ReasoningDelta,
+    messages.ToolInputDelta: events.ToolInputDelta,
+}
 
 
 class AgentLoop:
@@ -44,9 +40,14 @@ class AgentLoop:
         self._executor = executor
         self._limits = limits
 
-    async def run(self, run: Run, request: Request) -> None:
-        """Work on `request` until it is done, fails, reaches a limit or is cancelled; `run` tells. Never raises."""
+    async def run(self, run: Run, request: Request, after: Run | None = None) -> None:
+        """Work on `request`, once `after` is over, until it is done, fails, reaches a limit or is cancelled.
+
+        `run` tells which. Never raises.
+        """
         try:
+            if after is not None:
+                await after.wait()
             run.emit(events.AgentStart(request.prompt))
             with blame("kernel"):
                 await self._work(run, request)
@@ -58,6 +59,8 @@ class AgentLoop:
             run.end("cancelled")
         except A3SError as error:
             run.fail(error)
+        finally:
+            self._state.usage += run.usage
 
     async def _work(self, run: Run, request: Request) -> None:
         harness, state = self._modules, self._state.conversation(request.history)
@@ -113,16 +116,12 @@ class AgentLoop:
         reply: Reply | None = None
         try:
             async for piece in stream:
-                match piece:
-                    case TextDelta(text):
-                        said.append(text)
-                        run.emit(events.TextDelta(text))
-                    case ReasoningDelta(text):
-                        run.emit(events.ReasoningDelta(text))
-                    case ToolInputDelta(text):
-                        run.emit(events.ToolInputDelta(text))
-                    case Reply():
-                        reply = piece
+                if isinstance(piece, Reply):
+                    reply = piece
+                    continue
+                if isinstance(piece, messages.TextDelta):
+                    said.append(piece.text)
+                run.emit(SHOWN[type(piece)](piece.text))
         finally:
             if (close := getattr(stream, "aclose", None)) is not None:
                 await close()

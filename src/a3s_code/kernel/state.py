@@ -110,6 +110,8 @@ class Run:
 
     def end(self, status: RunStatus) -> None:
         """End the run as completed, limit_reached or cancelled."""
+        if self.status == "created":
+            self.emit(AgentStart(self.prompt))
         summary = self.verification.summary()
         self.emit(AgentEnd(self.text, self.usage, summary, status, self._meta()))
 
@@ -134,8 +136,6 @@ class Run:
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         if not self.ended:
-            if self.status == "created":
-                self.emit(AgentStart(self.prompt))
             self.end("cancelled")
         self.done.set_result(None)
 

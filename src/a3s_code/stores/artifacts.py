@@ -24,9 +24,7 @@ class MemoryArtifactStore:
         with self._lock:
             self._bytes += len(data) - len(self._contents.pop(uri, b""))
             self._contents[uri] = data
-            while len(self._contents) > 1 and (
-                len(self._contents) > self._max_items or self._bytes > self._max_bytes
-            ):
+            while len(self._contents) > 1 and (len(self._contents) > self._max_items or self._bytes > self._max_bytes):
                 self._bytes -= len(self._contents.pop(next(iter(self._contents))))
         return ArtifactRef(uri, len(data), shown_bytes)
 

@@ -56,6 +56,8 @@ class Scanner:
                 if found is None:
                     return
                 position = text.rfind("\n", 0, found.start()) + 1
+                if position == len(text):  # an empty match after the last line
+                    return
             end = text.find("\n", position)
             end = len(text) if end < 0 else end
             if self._line.search(text[position:end]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 import threading
 import time
@@ -21,7 +20,6 @@ from a3s_code.system.threads import finish
 from a3s_code.system.walk import walk
 
 KEEP_BYTES = 256 * 1024 * 1024
-_NEWLINE = re.compile(r"\n|(?<!\\)(?:\\\\)*\\n")
 
 
 async def list_files(root: Path, timeout_ms: int) -> tuple[list[str], bool]:
@@ -34,8 +32,6 @@ async def list_files(root: Path, timeout_ms: int) -> tuple[list[str], bool]:
 
 async def search(query: Query, environment: Mapping[str, str], timeout_ms: int, wanted: Callable[[str], bool]) -> Found:
     """Look through the files one after the other, in a process that can be stopped."""
-    if _NEWLINE.search(query.pattern):
-        raise SearchError("a pattern must stay within one line")
     started = time.monotonic()
     if query.root.is_dir():
         folder = query.root

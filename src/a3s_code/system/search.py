@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from a3s_code.system import ripgrep, scan
 from a3s_code.system.globs import compile_glob
-from a3s_code.system.matches import Found, Query, sort_paths
+from a3s_code.system.matches import Found, Query, SearchError, sort_paths
 from a3s_code.system.ripgrep import find_ripgrep
 
 TIMEOUT_MS = 30_000
+_NEWLINE = re.compile(r"\n|(?<!\\)(?:\\\\)*\\n")
+_EXCLUSION = re.compile(r"\[\^(?:\\.|[^\]\\])*\]")
 
 Finder = Callable[[], str | None]
 
@@ -38,6 +41,8 @@ async def search(
 
     Raises SearchError for a pattern that does not compile, GlobError for a bad `only`, OSError.
     """
+    if _NEWLINE.search(_EXCLUSION.sub("", query.pattern)):
+        raise SearchError("a pattern cannot match a line end; each line is searched by itself")
     if not query.root.is_dir():
         query = replace(query, only=None)
     wanted = _filter(query.only)

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from http.client import responses
 from types import TracebackType
 from typing import Any, Self
 
@@ -99,6 +99,10 @@ class LoopbackServer:
     @property
     def open_connections(self) -> int:
         return len(self._connections)
+
+    def drop_connections(self) -> None:
+        """Close every connection, as a server does that restarts."""
+        self._loop.call_soon_threadsafe(lambda: [connection.drop() for connection in list(self._connections)])
 
     def endpoint(self, api: Api = "openai", **fields: Any) -> ModelEndpoint:
         """An endpoint that points here; `fields` are those of ModelEndpoint."""
@@ -230,8 +234,7 @@ class _Connection(asyncio.Protocol):
 def _pieces(response: Canned) -> Iterator[bytes | float]:
     if response.status is None:
         return
-    phrase = HTTPStatus(response.status).phrase
-    head = [f"HTTP/1.1 {response.status} {phrase}", f"content-type: {response.content_type}"]
+    head = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}", f"content-type: {response.content_type}"]
     head += [f"{name}: {value}" for name, value in response.headers.items()]
     if response.chunks is None:
         head.append(f"content-length: {len(response.body) + (1 if response.cut else 0)}")

@@ -156,8 +156,9 @@ def _read_signature(
     context: str | None = None
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise UsageError(f"tool {name}: {parameter} cannot be an argument", hint="give every parameter a name")
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if not named or parameter.name.startswith("_"):
+            raise UsageError(f"tool {name}: {parameter} cannot be an argument", hint="give every parameter a public name")
         if parameter.name not in hints:
             raise UsageError(f"tool {name}: parameter {parameter.name} has no type", hint="its schema is made from it")
         annotation = hints[parameter.name]

@@ -91,7 +91,6 @@ def test_a_bad_value_is_refused_at_once_and_named(name: str, value: Any) -> None
     with pytest.raises(InvalidOption) as raised:
         setattr(options, name, value)
     assert raised.value.field.startswith(name)
-    assert name in str(raised.value)
 
 
 def test_an_unknown_option_is_refused_with_the_nearest_name() -> None:

@@ -34,8 +34,6 @@ def load(folder: Path, home: Path) -> Load:
     def run(
         source: str | Path | None, overrides: dict[str, Any] | None = None, environ: dict[str, str] | None = None
     ) -> Config:
-        if isinstance(source, str) and not source.endswith(".acl"):
-            source += "\n"  # so that one line without an equals sign is text as well
         return load_config(source, overrides or {}, environ=environ or {}, cwd=folder, home=home)
 
     return run

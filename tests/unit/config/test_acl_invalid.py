@@ -126,7 +126,7 @@ def test_another_format_is_refused_by_its_name(load, folder: Path, name: str) ->
 
 
 def test_bytes_that_are_not_utf8_are_refused_with_their_offset(load, folder: Path) -> None:  # 45
-    (folder / "agent.acl").write_bytes(b"a = 1\nb = \"\xff\"\n")
+    (folder / "agent.acl").write_bytes(b'a = 1\nb = "\xff"\n')
     with pytest.raises(ConfigError, match="offset 11") as caught:
         load("agent.acl")
     assert caught.value.file == str(folder / "agent.acl")

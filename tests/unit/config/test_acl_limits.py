@@ -169,7 +169,7 @@ def test_only_one_fault_is_told_of_a_line() -> None:
 
 def test_a_comment_that_ends_on_a_later_line_is_not_taken_apart() -> None:
     found, _ = collect_diagnostics("a = ] /* one\n two */ b = [1,, 2]\nc = 3")
-    assert [f"{item.line}:{item.column}" for item in found] == ["1:5", "2:15"]
+    assert [f"{item.line}:{item.column}" for item in found] == ["1:5", "2:16"]
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,13 @@ def test_each_line_ending_counts_as_one_line(end: str) -> None:  # 33
 
 
 def test_names_labels_and_texts_may_be_in_any_script() -> None:  # 34
-    document = parse('\u540d\u524d = "\u5024"\n\u30d6\u30ed\u30c3\u30af "\u30e9\u30d9\u30eb" { \u0928\u093e\u092e = 1 }')
+    document = parse(
+        '\u540d\u524d = "\u5024"\n\u30d6\u30ed\u30c3\u30af "\u30e9\u30d9\u30eb" { \u0928\u093e\u092e = 1 }'
+    )
     assert plain(document) == {"\u540d\u524d": "\u5024"}
-    assert document.blocks == (Block("\u30d6\u30ed\u30c3\u30af", ("\u30e9\u30d9\u30eb",), (Attribute("\u0928\u093e\u092e", Scalar(1)),)),)
+    assert document.blocks == (
+        Block("\u30d6\u30ed\u30c3\u30af", ("\u30e9\u30d9\u30eb",), (Attribute("\u0928\u093e\u092e", Scalar(1)),)),
+    )
 
 
 def test_of_two_attributes_the_last_counts_with_one_warning() -> None:  # 41
@@ -164,7 +168,7 @@ def test_all_blanks_separate(blank: str) -> None:
 
 
 def test_a_block_comment_may_span_lines_and_hold_anything() -> None:
-    assert plain(parse("a = /* one\n } ] \" */ 1 /**/ b = 2")) == {"a": 1, "b": 2}
+    assert plain(parse('a = /* one\n } ] " */ 1 /**/ b = 2')) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("text", ["a = 1; b = 2", "a = 1, b = 2", "a = 1;;\n,b = 2;"])

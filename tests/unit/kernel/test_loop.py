@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ from a3s_code.harness.context.assembler import PromptAssembler
 from a3s_code.harness.intent import PlainRouter
 from a3s_code.harness.planning import NoPlanner
 from a3s_code.harness.selection import CoreSelector
-from a3s_code.kernel import events
 from a3s_code.kernel.contracts import Decision, Effect, Usage, Verification
 from a3s_code.kernel.executor import ToolExecutor
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
-from a3s_code.kernel.messages import Message, Reply, Text, ToolCall
+from a3s_code.kernel.messages import Message, Reply, Text, TextDelta, ToolCall
 from a3s_code.kernel.ports import Execute, Limits, Modules, Request
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import Action, ToolCatalog, ToolContext, ToolOutput, ToolSpec
@@ -150,7 +150,7 @@ async def test_each_prompt_is_the_last_one_and_more(tmp_path: Path) -> None:
     stage = Stage(tmp_path, [echo("a")], [echo("b")], "done", "again")
     await stage.play("first")
     await stage.play("second")
-    for before, after in zip(stage.model.prompts, stage.model.prompts[1:], strict=False):
+    for before, after in itertools.pairwise(stage.model.prompts):
         assert after.messages[: len(before.messages)] == before.messages
         assert (after.system, after.tools) == (before.system, before.tools)
 
@@ -169,7 +169,7 @@ async def test_a_stream_that_ends_without_a_reply_is_no_answer(tmp_path: Path) -
         name = "cut/model"
 
         async def stream(self, prompt: Any) -> Any:
-            yield events.TextDelta("half an ans")
+            yield TextDelta("half an ans")
 
     stage = Stage(tmp_path)
     stage.loop._model = Cut()
@@ -240,8 +240,6 @@ async def test_cancel_while_the_model_speaks_keeps_what_it_said_and_marks_it(tmp
         closed = False
 
         async def stream(self, prompt: Any) -> Any:
-            from a3s_code.kernel.messages import TextDelta
-
             try:
                 yield TextDelta("The answer ")
                 await asyncio.sleep(60)

@@ -37,7 +37,7 @@ class Heard:
 Ask = Callable[..., Coroutine[Any, Any, Heard]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ask() -> Ask:
     """Ask a model, or the model of an endpoint, and collect its answer."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from a3s_code.errors import InvalidRule
 from a3s_code.harness.safety.command import Part
 from a3s_code.harness.safety.footprint import Footprint, Touch
 from a3s_code.harness.safety.patterns import PathPattern, TextPattern
@@ -20,10 +21,10 @@ from a3s_code.harness.safety.programs import (
     writes,
 )
 from a3s_code.harness.safety.subject import Subject
-from a3s_code.harness.safety.suggestion import suggest_rule
+from a3s_code.harness.safety.suggestion import suggest_rules
 from a3s_code.harness.safety.words import Word
 from a3s_code.kernel.contracts import Decision, Outcome
-from a3s_code.kernel.rules import Rule
+from a3s_code.kernel.rules import Rule, parse_rule
 from a3s_code.kernel.tool import Action
 
 _COMPUTED = "\ue000"
@@ -74,35 +75,32 @@ class Grants:
     def judge(self, action: Action) -> Decision:
         subject = Subject(action, self._workspace, self._home)
         grants = [grant for grant in self._grants if grant.names(action.tool)]
-        if any(reading.command.fault for reading in subject.readings):
-            return self._fall_back(action, "it is no valid command", capped=True)
-        if any(touch.target is None for touch in subject.files):
-            return self._fall_back(action, "it cannot be told which file it reaches", capped=True)
-        for grant in grants:
-            if grant.wholesale:
-                return Decision("allow", f"the rule {grant.rule.text} allows it", self.name, grant.rule.text)
-        doubt = next((reading.doubt for reading in subject.readings if reading.doubt), "")
-        if not grants:
-            return self._fall_back(action, "")
-        if subject.readings:
-            rule = self._cover_commands(subject, grants)
-        else:
-            rule = _cover_files(subject, grants)
+        fault = _find_fault(subject)
+        rule = None if fault else self._cover(subject, grants)
         if rule is not None:
             return Decision("allow", f"the rule {rule} allows it", self.name, rule)
-        return self._fall_back(action, doubt, capped=bool(doubt))
-
-    def _fall_back(self, action: Action, reason: str, *, capped: bool = False) -> Decision:
-        """The default; `capped` where the call is never better than asked about."""
-        if self._default == "allow" and not capped:
+        doubt = fault or next((reading.doubt for reading in subject.readings if reading.doubt), "")
+        if self._default == "allow" and not fault and not (doubt and grants):
             return Decision("allow", "no rule speaks of it, and the default is allow", "default")
-        why = f" ({reason})" if reason else ""
-        suggestion = suggest_rule(action, self._workspace)
         outcome: Outcome = "deny" if self._default == "deny" else "ask"
-        return Decision(outcome, f"no rule allows it{why}; the rule {suggestion} would", "default")
+        why = f": {doubt}" if doubt else ""
+        hint = "" if fault or subject.urls else f"; {suggest(action, self._workspace, self._home)} would allow it"
+        return Decision(outcome, f"no rule allows this call{why}{hint}", "default")
+
+    def covers(self, action: Action) -> bool:
+        """Whether the allow rules allow the call."""
+        subject = Subject(action, self._workspace, self._home)
+        grants = [grant for grant in self._grants if grant.names(action.tool)]
+        return not _find_fault(subject) and self._cover(subject, grants) is not None
+
+    def _cover(self, subject: Subject, grants: Sequence[Grant]) -> str | None:
+        """The first rule that takes part in allowing the call; None where the rules do not allow it."""
+        wholesale = next((grant.rule.text for grant in grants if grant.wholesale), None)
+        if wholesale is not None or not grants:
+            return wholesale
+        return self._cover_commands(subject, grants) if subject.readings else _cover_files(subject, grants)
 
     def _cover_commands(self, subject: Subject, grants: Sequence[Grant]) -> str | None:
-        """The rule that allows the (first) command, where every part of every command is allowed."""
         if subject.files or subject.urls:
             return None
         rules: list[str] = []
@@ -136,8 +134,28 @@ class Grants:
         return touch.sure and any(grant.covers_outside(touch) if outside else grant.covers(touch) for grant in named)
 
 
+def suggest(action: Action, workspace: str, home: str) -> str:
+    """The rules that would allow the call, in words: narrow ones where such are enough, else the whole tool."""
+    rules = suggest_rules(action, workspace)
+    try:
+        narrow = [Grant(parse_rule(rule), workspace, home) for rule in rules]
+    except InvalidRule:
+        narrow = []
+    if not narrow or not Grants(narrow, "ask", workspace, home).covers(action):
+        rules = [action.tool]
+    return f"the rule {rules[0]}" if len(rules) == 1 else f"the rules {', '.join(rules)} together"
+
+
+def _find_fault(subject: Subject) -> str:
+    """Why no rule can allow the call, whatever it says."""
+    if any(reading.command.fault for reading in subject.readings):
+        return "it is no valid command"
+    if any(touch.target is None for touch in subject.files):
+        return "it cannot be told which file it reaches"
+    return ""
+
+
 def _cover_files(subject: Subject, grants: Sequence[Grant]) -> str | None:
-    """The rule that covers all effects of the call, which has no others than files."""
     if not subject.files or len(subject.files) != len(subject.action.effects):
         return None
     used: list[str] = []
@@ -186,8 +204,6 @@ class DefaultPolicy:
         inside = all(touch.target is not None and subject.is_inside(touch.target) for touch in subject.files)
         if inside and all(effect.kind == "read" for effect in action.effects):
             return Decision("allow", "it only reads inside the workspace", self.name)
-        rule = suggest_rule(action, self._workspace)
-        reason = (
-            f"only reading inside the workspace is allowed; a permission policy with the rule {rule} would allow it"
-        )
+        rules = suggest(action, self._workspace, self._home)
+        reason = f"only reading inside the workspace is allowed; a permission policy with {rules} would allow it"
         return Decision("ask", reason, self.name)

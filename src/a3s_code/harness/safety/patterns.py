@@ -67,10 +67,21 @@ class PathPattern:
     writing `folder` itself. A restricting one ignores case, and a bare name matches anywhere.
     """
 
-    __slots__ = ("_bare", "_beneath", "_expression", "_granting", "_workspace", "absolute", "base", "wild")
+    __slots__ = (
+        "_bare",
+        "_beneath",
+        "_beneath_workspace",
+        "_expression",
+        "_granting",
+        "_workspace",
+        "absolute",
+        "base",
+        "wild",
+    )
 
     def __init__(self, pattern: str, workspace: str, home: str, *, granting: bool) -> None:
         self._workspace = workspace
+        self._beneath_workspace = workspace.rstrip("/") + "/"
         self._granting = granting
         if pattern == "~" or pattern.startswith("~/"):
             pattern = home + pattern[1:]
@@ -96,10 +107,10 @@ class PathPattern:
         """Whether `path`, absolute and normalised, is covered; `reading` False for an effect that changes it."""
         subject = path
         if self._bare:
-            inside = path == self._workspace or path.startswith(self._workspace + "/")
+            inside = path == self._workspace or path.startswith(self._beneath_workspace)
             if self._granting and not inside:
                 return False
-            subject = path[len(self._workspace) + 1 :] if inside else path[1:]
+            subject = path[len(self._beneath_workspace) :] if inside else path[1:]
         expression = self._expression if reading or self._beneath is None else self._beneath
         return expression.fullmatch(subject) is not None
 

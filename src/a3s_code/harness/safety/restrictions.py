@@ -11,7 +11,7 @@ from pathlib import Path
 from a3s_code.harness.safety.footprint import Touch
 from a3s_code.harness.safety.inventory import holds_inode, holds_match
 from a3s_code.harness.safety.patterns import HostPattern, PathPattern, TextPattern
-from a3s_code.harness.safety.shell import Reading
+from a3s_code.harness.safety.shell import Candidate, Reading
 from a3s_code.harness.safety.subject import Subject
 from a3s_code.kernel.contracts import Decision
 from a3s_code.kernel.rules import Rule
@@ -84,7 +84,7 @@ class _Restriction:
         named = self.rule.names(action.tool, wide=True)
         if named and self.rule.pattern is None:
             return Hit(f"it names every call of {action.tool}")
-        if named and not action.effects and self._text is not None:
+        if named and self._text is not None and not (subject.files or subject.readings or subject.urls):
             arguments = json.dumps(dict(action.arguments), ensure_ascii=False, separators=(",", ":"), default=str)
             return Hit("its pattern matches the arguments") if self._text.matches(arguments) else None
         return _surest(
@@ -151,15 +151,20 @@ def _match_command(pattern: TextPattern, reading: Reading) -> Hit | None:
         return Hit("the command runs more than can be listed")
     for candidate in reading.candidates:
         if any(pattern.matches(spelling) for spelling in candidate.spellings):
-            return Hit(f"the command runs `{candidate.spellings[0][:80]}`")
+            return Hit(f"the command runs {_name(candidate)}")
     if reading.command.fault or reading.doubt:
         return Hit(reading.command.fault or reading.doubt, sure=False)
     if reading.command.odd:
         return Hit("the command holds characters that hide text", sure=False)
     for candidate in reading.candidates:
         if candidate.known_start is not None and pattern.may_match_after(candidate.known_start):
-            return Hit(f"what `{candidate.spellings[0][:80]}` expands to cannot be told", sure=False)
+            return Hit(f"what the arguments of {_name(candidate)} expand to cannot be told", sure=False)
     return None
+
+
+def _name(candidate: Candidate) -> str:
+    """The program alone: its arguments may hold secrets."""
+    return candidate.words[0].text[:80]
 
 
 def _surest(*hits: Hit | None) -> Hit | None:

@@ -20,6 +20,7 @@ class Subject:
     def __init__(self, action: Action, workspace: str, home: str) -> None:
         self.action = action
         self._workspace = workspace
+        self._beneath = workspace.rstrip("/") + "/"
         self._home = home
         deep = action.tool.lower() not in _LISTING_TOOLS
         self.files = [self._touch(effect, deep) for effect in action.effects if effect.kind in _FILE_KINDS]
@@ -47,4 +48,4 @@ class Subject:
         return [path for reading in self.readings for path in trace_mentions(reading, self._workspace, self._home)]
 
     def is_inside(self, path: str) -> bool:
-        return path == self._workspace or path.startswith(self._workspace + "/")
+        return path == self._workspace or path.startswith(self._beneath)

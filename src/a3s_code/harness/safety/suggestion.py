@@ -1,4 +1,4 @@
-"""Which rule would allow a call: told to whoever is asked, and to the model."""
+"""Which rules would allow a call: told to whoever is asked, and to the model."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ from urllib.parse import urlsplit
 
 from a3s_code.harness.safety.command import split
 from a3s_code.harness.safety.words import Word
+from a3s_code.kernel.contracts import Effect
 from a3s_code.kernel.tool import Action
 
 _SUBCOMMAND = re.compile(r"[a-z][a-z0-9_-]*")
 
 
-def suggest_rule(action: Action, workspace: str) -> str:
-    """A narrow rule for calls like this one; the tool's name alone where no narrower one can be told."""
-    for effect in action.effects:
-        if effect.kind == "exec":
-            pattern = _suggest_command(effect.target)
-        elif effect.kind == "net":
-            pattern = _suggest_host(effect.target)
-        else:
-            pattern = effect.target.removeprefix(f"{workspace}/")
-        if pattern:
-            return f"{action.tool}({pattern})"
-    return action.tool
+def suggest_rules(action: Action, workspace: str) -> list[str]:
+    """Narrow rules for calls like this one; empty where none can be told."""
+    patterns = [pattern for effect in action.effects for pattern in _suggest_patterns(effect, workspace)]
+    return list(dict.fromkeys(f"{action.tool}({pattern})" for pattern in patterns if pattern))
 
 
-def _suggest_command(text: str) -> str:
-    command = split(text)
-    if command.fault or not command.plain or not all(part.words for part in command.parts):
-        return ""
-    words = command.parts[0].words
-    if len({_prefix(part.words) for part in command.parts}) > 1 or not words[0].fixed:
-        return ""
-    return _prefix(words) + "*"
+def _suggest_patterns(effect: Effect, workspace: str) -> list[str]:
+    if effect.kind == "exec":
+        command = split(effect.target)
+        return [f"{_prefix(part.words)}*" for part in command.parts if part.words and part.words[0].fixed]
+    if effect.kind == "net":
+        return [_suggest_host(effect.target)]
+    if effect.target == workspace:
+        return []
+    return [effect.target.removeprefix(f"{workspace.rstrip('/')}/")]
 
 
 def _prefix(words: Sequence[Word]) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
 
 from a3s_code.kernel.contracts import Usage
-from a3s_code.kernel.events.event import Event
 from a3s_code.kernel.events.compaction import CompactionRepaired, ContextCompacted
 from a3s_code.kernel.events.context import (
     ContextResolved,
@@ -35,6 +34,7 @@ from a3s_code.kernel.events.delegation import (
     SubagentStart,
 )
 from a3s_code.kernel.events.ending import AgentEnd, Error
+from a3s_code.kernel.events.event import Event
 from a3s_code.kernel.events.intent import (
     AgentModeChanged,
     AgentStart,

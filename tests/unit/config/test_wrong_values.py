@@ -1,0 +1,96 @@
+"""Values of the wrong kind: what the error says, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from a3s_code.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "column", "message"),
+    [
+        ('max_tool_rounds = "5"', "max_tool_rounds", 19, "must be a whole number; found text"),
+        ("max_tool_rounds = true", "max_tool_rounds", 19, "must be a whole number; found true or false"),
+        ("max_tool_rounds = 1.5", "max_tool_rounds", 19, "must be a whole number, 1 or more; found a fraction"),
+        ("max_tool_rounds = 0", "max_tool_rounds", 19, "must be a whole number, 1 or more; found one out of range"),
+        ("max_tool_rounds = []", "max_tool_rounds", 19, "must be a whole number; found a list"),
+        ("max_tool_rounds = {}", "max_tool_rounds", 19, "must be a whole number; found an object"),
+        ("max_tool_rounds { }", "max_tool_rounds", 1, "must be a whole number; found a block"),
+        ("thinking_budget = -1", "thinking_budget", 19, "1 or more"),
+        ("auto_parallel = 1", "auto_parallel", 17, "must be true or false; found a number"),
+        ("default_model = 5", "default_model", 17, "must be text; found a number"),
+        ('default_model "a/b" { x = 1 }', "default_model", 1, "a block with one label"),
+        ('verify = "maybe"', "verify", 10, '"auto", "require", "report", "off"'),
+        ('sandbox = "on"', "sandbox", 11, '"auto", "require", "off"'),
+        ('planning_mode = "x"', "planning_mode", 17, '"auto", "enabled", "disabled"'),
+        ("skill_dirs = [1]", "skill_dirs[0]", 15, "must be text; found a number"),
+        ("skill_dirs = {}", "skill_dirs", 14, "must be text; found an object"),
+        ('skill_dirs = [""]', "skill_dirs", 14, "must be a path"),
+        ('sessions_dir = "a\\0b"', "sessions_dir", 16, "must be a path"),
+        ("memory = 3", "memory", 10, "must be a block; found a number"),
+        ('memory "x" { }', "memory", 1, "takes no label"),
+        ("memory { relevance = 3 }", "memory.relevance", 22, "must be a block; found a number"),
+        ("memory { prune { min_importance_to_keep = 2 } }", "memory.prune.min_importance_to_keep", 43, "from 0 to 1"),
+        ("memory { relevance { recency_weight = -1 } }", "memory.relevance.recency_weight", 39, "0 or more"),
+        ("queue { lane_handlers { fast { } } }", "queue.lane_handlers.fast", 25, '"control", "query"'),
+        ('queue { retry_policy { strategy = "fixed" } }', "queue.retry_policy.fixed_delay_ms", 9, "is missing"),
+        ('queue { rate_limit { limit_type = "per_hour" } }', "queue.rate_limit.max_operations", 9, "is missing"),
+        ('search { engine { ddg { weight = "x" } } }', "search.engine.ddg.weight", 34, "must be a number; found text"),
+        ("search { timeout = 0 }", "search.timeout", 20, "0.001 or more"),
+        ('search { proxy = "nothing" }', "search.proxy", 18, "must be a URL"),
+        ("permissions { allow = [1] }", "permissions.allow[0]", 24, "must be text; found a number"),
+        (
+            'permissions { allow = [{ rule = "x", y = 1 }] }',
+            "permissions.allow[0]",
+            24,
+            "must be text; found an object",
+        ),
+        ('permissions { default = "maybe" }', "permissions.default", 25, '"allow", "ask", "deny"'),
+        ('confirmation { timeout_action = "x" }', "confirmation.timeout_action", 33, '"reject", "auto_approve"'),
+        ('confirmation { yolo_lanes = ["x"] }', "confirmation.yolo_lanes", 29, '"control", "query"'),
+        ('check "x" { }', "check.x.command", 1, "is missing"),
+        ('check { command = "x" }', "check", 1, "label required"),
+        ("budget { max_cost = -1 }", "budget.max_cost", 21, "0 or more"),
+        ("budget { max_tokens = 0 }", "budget.max_tokens", 23, "1 or more"),
+        ('providers "p" { api = "x" }', "providers.p.api", 23, '"anthropic", "openai"'),
+        ('providers "p" { base_url = "h.example" }', "providers.p.base_url", 28, "must be a URL"),
+        ('providers "p" { headers = { A = 1 } }', "providers.p.headers.A", 33, "must be text; found a number"),
+        ('providers "p" { headers { a { } } }', "providers.p.headers.a", 27, "must be text; found a block"),
+        ('providers "p" { models = 3 }', "providers.p.models", 26, "must be a block with a label"),
+        (
+            'providers "p" { models "m" { cost = 3 } }',
+            "providers.p.models.m.cost",
+            37,
+            "must be a block; found a number",
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(load, text: str, key: str, column: int, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("\n\n" + text)
+    error = caught.value
+    assert error.key == key
+    assert message in error.message
+    assert error.message.startswith(key)
+    assert (error.line, error.column) == (3, column)
+
+
+def test_an_error_in_a_file_names_it(load, folder: Path) -> None:
+    path = folder / "agent.acl"
+    path.write_text('ahp {\n  url = "http://h"\n  idle_ms = "soon"\n}\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}:3:13: ahp.idle_ms must be a whole number; found text (write idle_ms = 10)"
+
+
+def test_a_setting_can_be_blamed_later_with_its_place(load, folder: Path) -> None:
+    path = folder / "agent.acl"
+    path.write_text('permissions {\n  deny = ["bash("]\n}\n')
+    config = load(path)
+    assert config.places["permissions.deny"] == (2, 3)
+    error = config.error("permissions.deny", "holds an unclosed rule", "close it")
+    assert str(error) == f"{path}:2:3: holds an unclosed rule (close it)"
+    assert config.error("verify", "is odd").line is None
