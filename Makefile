@@ -21,7 +21,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(PY) -m mypy
-	$(PY) -m pyright
+	$(PY) -m pyright --pythonpath $(PY)
 
 bench: $(VENV)/.test
 	$(PY) -m benchmarks

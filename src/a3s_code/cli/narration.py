@@ -28,7 +28,7 @@ from a3s_code.kernel.events import (
 MAIN_ARGUMENTS = ("command", "file_path", "pattern", "path", "url", "query")
 NAME_WIDTH = 7
 OUTCOME_COLUMN = 58
-SIDE_BY_SIDE = 80
+NARROW_OUTCOME_COLUMN = 48
 MIN_ROOM = 12
 
 
@@ -119,20 +119,21 @@ class Narration:
         return (signs.middle if index else signs.first), signs.middle
 
     def _write_call(self, call: _Call, mark: str, below: str) -> None:
-        width, signs = self._screen.width, self._screen.signs
+        width, cut = self._screen.width, self._screen.signs.cut
         outcome, tone = _outcome(call)
         lead = 4 + NAME_WIDTH
-        beside = width >= SIDE_BY_SIDE and len(call.arguments) < OUTCOME_COLUMN - lead and call.refusal is None
-        room = OUTCOME_COLUMN - lead if beside else max(width - lead - 1, MIN_ROOM)
+        column = OUTCOME_COLUMN if width >= 96 else NARROW_OUTCOME_COLUMN
+        beside = call.refusal is None and len(call.arguments) < column - lead and len(outcome) < width - column
+        room = column - lead if beside else max(width - lead - 1, MIN_ROOM)
         self._screen.write(
             (f"  {mark} ", "mark" if call.refusal is None else "bad"),
             (f"{call.name:<{NAME_WIDTH}}", "strong"),
-            (f"{_cut(call.arguments, room, signs.cut):<{room if beside else 0}}", "code"),
+            (f"{_cut(call.arguments, room, cut):<{room if beside else 0}}", "code"),
         )
         if beside:
-            self._screen.write((_cut(outcome, width - OUTCOME_COLUMN - 1, signs.cut) + "\n", tone))
+            self._screen.write((f"{outcome}\n", tone))
             return
-        for line in wrap(outcome, room) if call.refusal is not None else [_cut(outcome, room, signs.cut)]:
+        for line in wrap(outcome, room) if call.refusal is not None else [_cut(outcome, room, cut)]:
             self._screen.write((f"\n  {below:<{lead - 2}}", "mark"), (line, tone))
         self._screen.write(("\n", "plain"))
 

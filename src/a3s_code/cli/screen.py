@@ -98,7 +98,7 @@ class PlainScreen:
         if "\n" in text:
             self._out.flush()
 
-    def wait(self, label: str) -> None:  # noqa: ARG002 - a stream shows only what stays
+    def wait(self, label: str) -> None:
         self._out.flush()
 
     def __enter__(self) -> Self:

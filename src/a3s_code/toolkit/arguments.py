@@ -39,6 +39,7 @@ _LIMITS = {
     "enum": "{expected}",
     "string_pattern_mismatch": "a match of {pattern}",
     "multiple_of": "a multiple of {multiple_of}",
+    "string_unicode": "text without lone surrogates",
 }
 
 Issue = tuple[str, str, str]

@@ -158,7 +158,7 @@ def _read_signature(
     for parameter in inspect.signature(function).parameters.values():
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         if not named or parameter.name.startswith("_"):
-            raise UsageError(f"tool {name}: {parameter} cannot be an argument", hint="give every parameter a public name")
+            raise UsageError(f"tool {name}: {parameter} cannot be an argument", hint="give it a public name")
         if parameter.name not in hints:
             raise UsageError(f"tool {name}: parameter {parameter.name} has no type", hint="its schema is made from it")
         annotation = hints[parameter.name]

@@ -25,7 +25,8 @@ def test_a_provider_needs_no_models(load) -> None:
 
 def test_a_model_takes_from_its_provider_what_it_leaves_open(load) -> None:
     provider = load(
-        'providers "p" { apiKey = "k" stream = false headers = { A = "1", B = "2" } models "m" { headers = { B = "3" } } }'
+        'providers "p" { apiKey = "k" stream = false headers = { A = "1", B = "2" }\n'
+        'models "m" { headers = { B = "3" } } }'
     ).providers["p"]
     model = provider.model("m")
     assert model.api_key == Secret("k")

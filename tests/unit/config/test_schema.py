@@ -532,8 +532,7 @@ def test_whole_floats_pass_for_whole_numbers(load) -> None:
 
 
 def test_null_is_the_same_as_nothing(load) -> None:
-    config = load(
-        'verify = null\nskill_dirs = null\nahp = null\nmemory = null\nmcp_servers = null\nproviders "p" { apiKey = null headers = null }'
-    )
+    names = ["verify", "skill_dirs", "ahp", "memory", "mcp_servers", "budget", "check", "max_tool_rounds"]
+    config = load("".join(f"{name} = null\n" for name in names) + 'providers "p" { apiKey = null headers = null }')
     assert replace(config, providers={}, places={}) == Config()
     assert config.providers["p"] == ProviderConfig(name="p")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 from dataclasses import dataclass
 
 MAX_LINES = 20_000
 MAX_SHOWN = 12
 LINE_CHARACTERS = 200
 CUTOFF = 0.5
+CANDIDATES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,25 @@ def find_nearest(text: str, wanted: str) -> Likeness | None:
 
 def _most_like(lines: list[str], aim: str) -> int | None:
     """The index of the line most like `aim`, indentation aside."""
-    matcher = difflib.SequenceMatcher(autojunk=False)
-    matcher.set_seq2(aim.strip()[:LINE_CHARACTERS])
-    best, score = None, CUTOFF
-    seen: set[str] = set()
+    first: dict[str, int] = {}
     for index, line in enumerate(lines):
-        short = line.strip()[:LINE_CHARACTERS]
-        if not short or short in seen:
-            continue
-        seen.add(short)
-        matcher.set_seq1(short)
-        # The first two are cheap upper bounds of the third.
-        if matcher.real_quick_ratio() > score and matcher.quick_ratio() > score and (ratio := matcher.ratio()) > score:
-            best, score = index, ratio
+        first.setdefault(line.strip()[:LINE_CHARACTERS], index)
+    wanted = aim.strip()[:LINE_CHARACTERS]
+    pairs = _pairs(wanted)
+
+    def likeness(line: str) -> float:
+        own = _pairs(line)
+        return len(own & pairs) / (len(own) + len(pairs) or 1)
+
+    # Comparing in earnest is slow, so only the most promising lines are.
+    matcher = difflib.SequenceMatcher(b=wanted, autojunk=False)
+    best, score = None, CUTOFF
+    for line in heapq.nlargest(CANDIDATES, first, key=likeness):
+        matcher.set_seq1(line)
+        if matcher.ratio() > score:
+            best, score = first[line], matcher.ratio()
     return best
+
+
+def _pairs(line: str) -> set[str]:
+    return {line[place : place + 2] for place in range(len(line) - 1)}

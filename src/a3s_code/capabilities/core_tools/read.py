@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import threading
 from collections.abc import Iterator
 from io import BufferedReader
 from typing import Any
@@ -62,7 +63,8 @@ class Read(PathTool):
         return args.file_path
 
     async def perform(self, args: ReadArgs, context: ToolContext, place: Resolved) -> ToolOutput:
-        output, seen = await finish(asyncio.to_thread(_read, args, context, place))
+        stop = threading.Event()
+        output, seen = await finish(asyncio.to_thread(_read, args, context, place, stop), stop.set)
         if seen is not None:
             context.files[str(place.real)] = seen
         return output
@@ -71,7 +73,9 @@ class Read(PathTool):
         return _show(args, context, cut_text(text, args.offset, args.limit), args.file_path, text)
 
 
-def _read(args: ReadArgs, context: ToolContext, place: Resolved) -> tuple[ToolOutput, str | None]:
+def _read(
+    args: ReadArgs, context: ToolContext, place: Resolved, stop: threading.Event
+) -> tuple[ToolOutput, str | None]:
     """The output, and the digest of the file if all of it was seen."""
     name = shown(context, place)
     with open_regular(place.real) as file:
@@ -83,7 +87,8 @@ def _read(args: ReadArgs, context: ToolContext, place: Resolved) -> tuple[ToolOu
         if is_binary(head):
             raise Failed(_refusal(name, head, file), "unsupported")
         if len(content) > WHOLE_BYTES:
-            window = cut_pieces(_pieces(file, guess_encoding(content[:PIECE_BYTES])), args.offset, args.limit)
+            pieces = _pieces(file, guess_encoding(content[:PIECE_BYTES]), stop)
+            window = cut_pieces(pieces, args.offset, args.limit)
             return _show(args, context, window, name, None), None
     text = decode(content).text
     return _show(args, context, cut_text(text, args.offset, args.limit), name, text), digest(content)
@@ -117,10 +122,10 @@ def _refusal(name: str, head: bytes, file: BufferedReader) -> str:
     return f"{name} is a binary file ({kind}, {size:,} bytes). Inspect it by a command, such as file, strings or xxd."
 
 
-def _pieces(file: BufferedReader, encoding: str) -> Iterator[str]:
+def _pieces(file: BufferedReader, encoding: str, stop: threading.Event) -> Iterator[str]:
     file.seek(0)
     decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
     yield decoder.decode(file.read(PIECE_BYTES)).removeprefix("\ufeff")
-    while piece := file.read(PIECE_BYTES):
+    while not stop.is_set() and (piece := file.read(PIECE_BYTES)):
         yield decoder.decode(piece)
     yield decoder.decode(b"", final=True)

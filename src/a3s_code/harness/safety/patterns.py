@@ -64,7 +64,7 @@ class PathPattern:
     stands as it is. A folder's name covers what is beneath.
 
     A `granting` pattern heeds case, holds inside the workspace unless it is absolute, and `folder/**` does not cover
-    writing `folder` itself. A restricting one ignores case, and a bare name matches anywhere.
+    writing `folder` itself. A restricting one ignores case, a bare name matches anywhere, and so does `name/`.
     """
 
     __slots__ = (
@@ -87,8 +87,8 @@ class PathPattern:
             pattern = home + pattern[1:]
         self.absolute = pattern.startswith("/")
         beneath_only = pattern.endswith("/**")
+        self._bare = "/" not in (pattern if granting else pattern.rstrip("/"))
         pattern = pattern.removesuffix("/**").rstrip("/") or "/"
-        self._bare = "/" not in pattern
         flags = re.DOTALL | (0 if granting else re.IGNORECASE)
         if self._bare:
             self.base, self.wild = workspace, True

@@ -66,6 +66,7 @@ def test_a_command_that_goes_on_unknown_may_still_match(pattern: str, start: str
         ("src/**", "/ws/src/a/b.py", True),
         ("src/**", "/ws/lib/a.py", False),
         ("src/**", "/ws/srcx/a.py", False),
+        ("src/**", "/ws/x/src/a.py", False),
         ("src/*.py", "/ws/src/a.py", True),
         ("src/*.py", "/ws/src/x/a.py", False),
         ("./src/*.py", "/ws/src/a.py", True),
@@ -106,9 +107,11 @@ def test_path_patterns_name_files_and_what_is_beneath(pattern: str, path: str, e
 def test_only_restricting_patterns_ignore_case_and_reach_outside_by_name() -> None:
     restricting = PathPattern(".env", "/ws", "/home/u", granting=False)
     granting = PathPattern(".env", "/ws", "/home/u", granting=True)
-    for path, expected in {"/ws/.ENV": True, "/other/.env": True}.items():
-        assert restricting.matches(path) is expected
-        assert granting.matches(path) is not expected
+    for path in ("/ws/.ENV", "/other/.env"):
+        assert restricting.matches(path)
+        assert not granting.matches(path)
+    assert PathPattern("docs/", "/ws", "/h", granting=False).matches("/ws/x/docs/a")
+    assert not PathPattern("docs/", "/ws", "/h", granting=True).matches("/ws/x/docs/a")
 
 
 def test_a_name_among_the_parents_of_the_workspace_matches_nothing_inside() -> None:

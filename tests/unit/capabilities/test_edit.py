@@ -1,0 +1,169 @@
+"""edit"""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+from typing import Any
+
+import pytest
+
+from a3s_code.capabilities.core_tools import Edit, Read
+from a3s_code.system.files import digest
+
+READ, EDIT = Read(), Edit()
+SCALE = float(os.environ.get("A3S_TEST_SCALE", "0.1"))
+
+
+async def test_a_unique_text_is_replaced_and_told(bench: Any) -> None:
+    file = bench.put("a.py", "def f():\n    return 1\n")
+    file.chmod(0o755)
+    output = await bench.call(EDIT, file_path="a.py", old_string="return 1", new_string="return 2")
+    assert file.read_text() == "def f():\n    return 2\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o755
+    assert output.text == "Edited a.py"
+    assert output.metadata == {
+        "file_path": "a.py",
+        "replacements": 1,
+        "before": digest(b"def f():\n    return 1\n"),
+        "after": digest(b"def f():\n    return 2\n"),
+        "diff": "--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,3 @@\n def f():\n-    return 1\n+    return 2\n ",
+    }
+
+
+async def test_a_diff_tells_the_lines_of_the_file(bench: Any) -> None:
+    bench.put("a.py", "".join(f"{number}\n" for number in range(1, 5001)))
+    output = await bench.call(EDIT, file_path="a.py", old_string="\n4000\n", new_string="\nnew\n")
+    assert output.metadata["diff"].splitlines()[2:] == ["@@ -3999,3 +3999,3 @@", " 3999", "-4000", "+new", " 4001"]
+
+
+async def test_all_places_are_replaced_on_demand(bench: Any) -> None:
+    file = bench.put("a.py", "x = 1\ny = x\nx += 1\n")
+    output = await bench.call(EDIT, file_path="a.py", old_string="x", new_string="z", replace_all=True)
+    assert file.read_text() == "z = 1\ny = z\nz += 1\n"
+    assert output.text == "Edited a.py in 3 places"
+
+
+async def test_several_places_are_an_error_with_their_lines(bench: Any) -> None:
+    file = bench.put("a.py", "x = 1\ny = x\n\nx += 1\n")
+    output = await bench.call(EDIT, file_path="a.py", old_string="x", new_string="z")
+    assert output.error_kind == "invalid_argument"
+    assert "3 times, at lines 1, 2, 4." in output.text
+    assert file.read_text() == "x = 1\ny = x\n\nx += 1\n"
+
+
+@pytest.mark.parametrize(("old", "reason"), [("", "empty"), ("same", "identical")])
+async def test_an_edit_that_means_nothing_is_refused(bench: Any, old: str, reason: str) -> None:
+    bench.put("a.py", "same")
+    output = await bench.call(EDIT, file_path="a.py", old_string=old, new_string="same")
+    assert output.error_kind == "invalid_argument"
+    assert reason in output.text
+
+
+async def test_a_text_that_is_not_there_shows_the_nearest_lines(bench: Any) -> None:
+    bench.put("a.py", "import os\n\ndef compute(value):\n    return value * 2\n")
+    output = await bench.call(EDIT, file_path="a.py", old_string="def compute(values):", new_string="x")
+    assert output.error_kind == "not_found"
+    assert output.text == (
+        "old_string is not in a.py. Nearest lines:\n     3\tdef compute(value):\n     4\t    return value * 2\n     5\t"
+    )
+
+
+async def test_a_text_with_other_blanks_is_shown_as_such(bench: Any) -> None:
+    bench.put("a.py", "class A:\n\tdef f(self):\n\t\tpass\n")
+    output = await bench.call(EDIT, file_path="a.py", old_string="    def f(self):\n        pass", new_string="x")
+    assert "Only the blanks differ there:\n     2\t\tdef f(self):\n     3\t\t\tpass" in output.text
+
+
+async def test_a_text_like_nothing_is_told_briefly(bench: Any) -> None:
+    bench.put("a.py", "x\n")
+    output = await bench.call(EDIT, file_path="a.py", old_string="completely different", new_string="y")
+    assert output.text == "old_string is not in a.py."
+
+
+async def test_a_file_that_changed_since_it_was_read_is_not_edited(bench: Any) -> None:
+    file = bench.put("a.py", "value = 1\n")
+    await bench.call(READ, file_path="a.py")
+    file.write_text("value = 10\n")
+    output = await bench.call(EDIT, file_path="a.py", old_string="value = 1", new_string="value = 2")
+    assert output.error_kind == "version_conflict"
+    assert "     1\tvalue = 10" in output.text
+    assert file.read_text() == "value = 10\n"
+
+
+async def test_edits_follow_each_other_without_reading_again(bench: Any) -> None:
+    file = bench.put("a.py", "1\n")
+    await bench.call(READ, file_path="a.py")
+    for number in range(1, 5):
+        output = await bench.call(EDIT, file_path="a.py", old_string=f"{number}\n", new_string=f"{number + 1}\n")
+        assert output.exit_code == 0
+    assert file.read_text() == "5\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "old", "new", "after"),
+    [
+        (b"a\r\nb\r\nc\r\n", "a\nb\n", "x\ny\n", b"x\r\ny\r\nc\r\n"),
+        (b"a\r\nb", "b", "b\nc", b"a\r\nb\r\nc"),
+        (b"a\nb\r\nc\n", "a\nb\nc", "x\ny", b"x\ny\n"),
+        (b"a\nb\r\nc\n", "b", "x\ny", b"a\nx\r\ny\r\nc\n"),
+        (b"a\r\nb\r\n", "a\r\n", "a\n", b"a\nb\r\n"),
+        (b"a\rb\n", "a\rb", "c", b"c\n"),
+        (b"a\n", "a", "", b"\n"),
+        (b"a(b)*", "(b)*", r"\1\n", rb"a\1\n"),
+    ],
+)
+async def test_line_ends_are_matched_and_kept(bench: Any, before: bytes, old: str, new: str, after: bytes) -> None:
+    file = bench.put("a.txt", before)
+    output = await bench.call(EDIT, file_path="a.txt", old_string=old, new_string=new)
+    assert (file.read_bytes(), output.exit_code) == (after, 0)
+
+
+ENCODINGS = {
+    "utf-8": lambda text: text.encode(),
+    "utf-8 with mark": lambda text: ("\ufeff" + text).encode(),
+    "utf-16-le": lambda text: ("\ufeff" + text).encode("utf-16-le"),
+    "utf-16-be": lambda text: ("\ufeff" + text).encode("utf-16-be"),
+    "latin-1": lambda text: text.encode("latin-1"),
+    "bad byte": lambda text: ("ööö " + text).encode() + b"\xff",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+async def test_an_edit_changes_no_byte_beside_it(bench: Any, encoding: str, newline: str) -> None:
+    rng = random.Random(f"{encoding}{newline}")
+    for number in range(max(int(30 * SCALE), 2)):
+        lines = ["".join(rng.choices("aé ü\tz", k=rng.randint(0, 9))) for _ in range(rng.randint(1, 9))]
+        place = rng.randrange(len(lines) + 1)
+        end = newline if rng.random() < 0.7 else ""
+
+        encode = ENCODINGS[encoding]
+        before, after = lines[:place], [*lines[place:], "é"]
+        file = bench.put(f"{number}.txt", encode(newline.join([*before, "the old ö", "text", *after]) + end))
+        output = await bench.call(EDIT, file_path=f"{number}.txt", old_string="old ö\ntext", new_string="new\n\nß")
+        assert output.exit_code == 0, output.text
+        assert file.read_bytes() == encode(newline.join([*before, "the new", "", "ß", *after]) + end)
+
+
+async def test_a_character_the_encoding_lacks_is_refused(bench: Any) -> None:
+    file = bench.put("a.txt", "grüße\n".encode("latin-1"))
+    output = await bench.call(EDIT, file_path="a.txt", old_string="grüße", new_string="→")
+    assert (output.error_kind, "cannot hold" in output.text) == ("invalid_argument", True)
+    assert file.read_bytes() == "grüße\n".encode("latin-1")
+
+
+async def test_what_cannot_be_edited_is_told(bench: Any) -> None:
+    bench.put("blob", b"\0\1")
+    assert (await bench.call(EDIT, file_path="blob", old_string="a", new_string="b")).error_kind == "unsupported"
+    assert (await bench.call(EDIT, file_path="none", old_string="a", new_string="b")).error_kind == "not_found"
+    assert (await bench.call(EDIT, file_path=".", old_string="a", new_string="b")).error_kind == "unsupported"
+
+
+async def test_a_link_inside_is_edited_through_and_stays(bench: Any) -> None:
+    bench.put("real.txt", "old")
+    (bench.workspace / "link.txt").symlink_to("real.txt")
+    await bench.call(EDIT, file_path="link.txt", old_string="old", new_string="new")
+    assert (bench.workspace / "link.txt").is_symlink()
+    assert (bench.workspace / "real.txt").read_text() == "new"
