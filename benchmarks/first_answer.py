@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import subject
 from benchmarks.figures import Figure
@@ -64,9 +64,15 @@ def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
                 children[name].append(done)
     walls = {name: Samples(tuple(done.wall_ms for done in runs[1:])) for name, runs in children.items()}
     works = {name: Samples(tuple(done.processor_ms for done in runs[1:])) for name, runs in children.items()}
-    for what, samples, gates in (("process to first answer, wall", walls, False), ("the same, processor", works, True)):
-        noise = max(samples["ours"].noise, samples["bare"].noise)
-        high, low = samples["ours"].middle, samples["bare"].middle
-        yield Figure(f"{what}, of the bare SDK", "ms", high, low, OF_THE_SDK, gates=gates, noise=noise)
-        if peer := samples.get("pydantic-ai"):
-            yield Figure(f"{what}, of Pydantic AI", "ms", high, peer.middle, OF_A_PEER, noise=peer.noise)
+    yield from _figures("process to first answer, processor time", works, lambda samples: samples.least, gates=True)
+    yield from _figures("process to first answer, wall time", walls, lambda samples: samples.middle, gates=False)
+
+
+def _figures(
+    what: str, samples: Mapping[str, Samples], value: Callable[[Samples], float], *, gates: bool
+) -> Iterator[Figure]:
+    ours, bare, peer = samples["ours"], samples["bare"], samples.get("pydantic-ai")
+    noise = max(ours.noise, bare.noise)
+    yield Figure(f"{what}, by the bare SDK", "ms", value(ours), value(bare), OF_THE_SDK, gates=gates, noise=noise)
+    if peer is not None:
+        yield Figure(f"{what}, by Pydantic AI", "ms", value(ours), value(peer), OF_A_PEER, noise=peer.noise)

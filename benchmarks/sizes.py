@@ -11,7 +11,7 @@ class Sizes:
 
     short_run: int = 10
     long_run: int = 200
-    rounds: int = 25
+    rounds: int = 40
     long_rounds: int = 7
     sessions: int = 100
     session_turns: int = 10
@@ -23,4 +23,4 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(rounds=9, long_rounds=3, crowd_rounds=1, processes=7, answers=3, event_rounds=3)
+QUICK = Sizes(rounds=15, long_rounds=3, crowd_rounds=1, processes=7, answers=3, event_rounds=3)

@@ -81,11 +81,11 @@ def _figure(server: ScriptedServer, agent: Agent, workspace: Path, case: Case, r
     return Figure(
         str(case),
         "ms",
-        ours=high.middle / turns,
-        floor=low.middle / turns,
+        ours=high.least / turns,
+        floor=low.least / turns,
         target=TARGET,
         gates=True,
         noise=max(low.noise, high.noise),
-        note=f"of an asynchronous floor ({awaited.middle / turns:.3g} ms) {high.middle / awaited.middle:.2f}x; "
+        note=f"of an asynchronous floor ({awaited.least / turns:.3g} ms) {high.least / awaited.least:.2f}x; "
         f"bytes sent in a run: floor {bare_size:,}, ours {seen.size:,}",
     )

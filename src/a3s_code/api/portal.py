@@ -13,11 +13,13 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 EXIT_SECONDS = 5
+TOOL_THREADS = 64
 
 
 class Portal:
@@ -63,6 +65,8 @@ class Portal:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                # Tools of the host block in these threads; the usual few would make them wait for each other.
+                self._loop.set_default_executor(ThreadPoolExecutor(TOOL_THREADS, "a3s-code-tool"))
                 self._thread = threading.Thread(
                     target=_serve, args=(self._loop,), name=f"a3s-code-loop-{self._depth}", daemon=True
                 )

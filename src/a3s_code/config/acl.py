@@ -15,7 +15,7 @@ from pkgutil import get_data
 from typing import TYPE_CHECKING, Any
 
 from a3s_code.config import excerpt
-from a3s_code.config.diagnostics import Diagnostic, byte_length, span_of
+from a3s_code.config.diagnostics import Diagnostic, byte_length, line_start, span_of
 from a3s_code.config.document import Attribute, Block, Call, Document, Item, ListValue, ObjectValue, Scalar
 from a3s_code.config.faults import explain, limit_fault
 from a3s_code.config.limits import DEFAULT_LIMITS, Limits
@@ -69,7 +69,7 @@ def collect_diagnostics(
             fault, _ = review(text, tokens, items, limits, above)
             break
         found.append(syntax)
-        begin = _next_line(text, tokens, syntax.line)
+        begin = bisect_left(tokens, line_start(text, syntax.line + 1), key=lambda token: token.start)
         if begin >= len(tokens):
             break
     if fault is not None:
@@ -113,28 +113,18 @@ def _build(text: str, tokens: Sequence[Token], begin: int = 0) -> tuple[tuple[It
     from lark.exceptions import UnexpectedInput
 
     start = tokens[begin].start if begin else 0
-    line_start = text.rfind("\n", 0, start) + 1
+    margin = text.rfind("\n", 0, start) + 1
     try:
         # Blanks instead of what stands before on the line keep the columns right.
-        rest = " " * (start - line_start) + text[start:]
+        rest = " " * (start - margin) + text[start:]
         return _machine().lark.parse(rest), None  # type: ignore[return-value]  # what _Nodes.document makes
     except UnexpectedInput as error:
         at_end = getattr(getattr(error, "token", None), "type", "") == "$END"
-        stopped = len(text) if at_end else line_start + getattr(error, "pos_in_stream", 0)
+        stopped = len(text) if at_end else margin + getattr(error, "pos_in_stream", 0)
         accepts: Collection[str] = error.interactive_parser.accepts()  # type: ignore[no-untyped-call]  # lark's own
     # Explained outside of the handler, and raised by the caller: lark's exception quotes the text and stays behind.
     index = bisect_left(tokens, stopped, key=lambda token: token.start)
     return (), explain(text, tokens[begin:], index - begin, accepts)
-
-
-def _next_line(text: str, tokens: Sequence[Token], line: int) -> int:
-    """The index of the first token that stands on a later line than `line`."""
-    end = -1
-    for _ in range(line):
-        end = text.find("\n", end + 1)
-        if end < 0:
-            return len(tokens)
-    return bisect_left(tokens, end + 1, key=lambda token: token.start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,17 @@ def locate(text: str, index: int) -> Position:
     )
 
 
+def line_start(text: str, line: int) -> int:
+    """The index of the first character of `line`, which counts from 1; that of the end where there is no such line."""
+    start = 0
+    for _ in range(line - 1):
+        end = text.find("\n", start)
+        if end < 0:
+            return len(text)
+        start = end + 1
+    return start
+
+
 def span_of(text: str, start: int, end: int) -> Span:
     """The span of the characters from `start` up to `end`."""
     return Span(locate(text, start), locate(text, end))

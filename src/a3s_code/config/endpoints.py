@@ -7,7 +7,7 @@ tokens, headers and child environments are Secrets; what may carry one (addresse
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -99,7 +99,7 @@ class ProviderConfig(EndpointConfig):
 
     def passed_through(self, model_id: str) -> ModelConfig:
         """A model of which nothing is known but its id."""
-        shared = {name: getattr(self, name) for name in EndpointConfig.__dataclass_fields__}
+        shared = {item.name: getattr(self, item.name) for item in fields(EndpointConfig)}
         return ModelConfig(**shared, id=model_id, name=model_id)
 
 

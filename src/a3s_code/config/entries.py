@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 from a3s_code.config.document import Attribute, Block, Item, ListValue, ObjectValue, Scalar, Value
@@ -17,7 +16,6 @@ from a3s_code.config.secret import Secret
 from a3s_code.errors import ConfigError
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_groups = count(1)
 
 
 @lru_cache(maxsize=4096)
@@ -28,13 +26,13 @@ def canonical(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One named value or block. Entries of one `group` stood in one pair of braces; line 0 is an override."""
+    """One named value or block. Entries of the same `group` stood in one pair of braces; line 0 is an override."""
 
     name: str
     content: Value | Block
     line: int
     column: int
-    group: int
+    group: object
 
     @property
     def key(self) -> str:
@@ -55,7 +53,7 @@ class Entry:
 
 def entries_of(items: Iterable[Item]) -> list[Entry]:
     """The entries of one body, in order."""
-    group = next(_groups)
+    group = object()
     return [
         Entry(item.name, item.value if isinstance(item, Attribute) else item, item.line, item.column, group)
         for item in items

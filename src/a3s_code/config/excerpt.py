@@ -1,7 +1,7 @@
 """A diagnostic as a person reads it: the place, the line with a caret below, the hint.
 
 The line is shown with its values covered. Left bare are punctuation, true, false, null, and names that stand where a
-key stands, as long as nothing before them was out of order: after a broken string, the next word may be a secret.
+key stands, as long as nothing before them is out of order: after a broken string, the next word may be a secret.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from a3s_code.config.diagnostics import Diagnostic
+from a3s_code.config.diagnostics import Diagnostic, line_start
 from a3s_code.config.tokens import (
     FAULTS,
     MALFORMED_NUMBER,
@@ -36,9 +36,10 @@ _COVERS = {
     MALFORMED_NUMBER: "...",
     STRAY: "?",
 }
+_BEFORE_A_BLOCK = (None, "Newline")
 _BEFORE_A_KEY = (None, "Newline", "LeftBrace", "Semicolon")
 _BEFORE_A_VALUE = ("Equal", "Colon", "Comma", "LeftBracket", "LeftParen")
-_AFTER_A_KEY = ("Equal", "Colon", "LeftBrace", "String", PLUS_EQUAL)
+_AFTER_A_KEY = ("Equal", "Colon", "LeftBrace", PLUS_EQUAL)
 
 
 def render(diagnostic: Diagnostic, text: str, tokens: Sequence[Token], file: str | None = None) -> str:
@@ -52,23 +53,22 @@ def render(diagnostic: Diagnostic, text: str, tokens: Sequence[Token], file: str
 
 def _excerpt(diagnostic: Diagnostic, text: str, tokens: Sequence[Token]) -> list[str]:
     """The covered line and the carets below it; nothing where the line holds no token."""
-    begin = 0
-    for _ in range(diagnostic.line - 1):
-        begin = text.index("\n", begin) + 1
+    begin = line_start(text, diagnostic.line)
     finish = text.find("\n", begin)
     finish = len(text) if finish < 0 else finish
     start = begin + diagnostic.column - 1
     end = begin + diagnostic.span.end.column - 1 if diagnostic.span.end.line == diagnostic.line else finish
 
     middle = bisect_left(tokens, start, key=lambda token: token.start)
-    sound = next((index for index, token in enumerate(tokens) if token.kind in FAULTS), len(tokens))
+    broken = next((index for index, token in enumerate(tokens) if token.kind in FAULTS), len(tokens))
+    sound = min(broken, middle + 1)
     shown, first, last = "", None, 0
     at = begin
     for index in range(max(0, middle - REACH), min(len(tokens), middle + REACH)):
         token = tokens[index]
         if token.end <= begin or token.start >= finish or token.kind == "Newline":
             continue
-        shown += " " * min(token.start - at, WIDTH) if shown or at < token.start else ""
+        shown += " " * min(token.start - at, WIDTH)
         if start <= token.start < end or token.start < start < token.end:
             first = len(shown) if first is None else first
             last = len(shown) + len(_cover(text, tokens, index, sound))
@@ -81,7 +81,7 @@ def _excerpt(diagnostic: Diagnostic, text: str, tokens: Sequence[Token]) -> list
 
 
 def _cover(text: str, tokens: Sequence[Token], index: int, sound: int) -> str:
-    """The token as it is shown. Tokens from index `sound` on stand behind a lexical fault."""
+    """The token as it is shown. Tokens from index `sound` on stand behind a fault, and may be anything."""
     token = tokens[index]
     shows = token.kind not in _COVERS or (token.kind == "Ident" and index < sound and _is_key(text, tokens, index))
     return text[token.start : token.end] if shows else _COVERS[token.kind]
@@ -96,7 +96,9 @@ def _is_key(text: str, tokens: Sequence[Token], index: int) -> bool:
     meaningful = last_meaningful(tokens, index)
     stands_as_value = meaningful is not None and meaningful.kind in _BEFORE_A_VALUE
     is_short = token.end - token.start <= LONGEST_KEY
-    return is_short and following in _AFTER_A_KEY and previous in _BEFORE_A_KEY and not stands_as_value
+    is_block = following == "String" and previous in _BEFORE_A_BLOCK
+    stands_as_key = is_block or (following in _AFTER_A_KEY and previous in _BEFORE_A_KEY)
+    return is_short and stands_as_key and not stands_as_value
 
 
 def _window(shown: str, first: int, length: int) -> list[str]:

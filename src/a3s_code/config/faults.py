@@ -8,7 +8,6 @@ from typing import Final
 from a3s_code.config.diagnostics import Code, Diagnostic, span_of
 from a3s_code.config.limits import Limits
 from a3s_code.config.tokens import (
-    EOF,
     FAULTS,
     MALFORMED_NUMBER,
     PLUS_EQUAL,
@@ -124,7 +123,7 @@ def _lexical(text: str, token: Token) -> Diagnostic:
 
 def _structural(tokens: Sequence[Token], index: int, accepts: Collection[str]) -> tuple[Code, str, str | None]:
     """Code, message and hint for a valid token in a place where it cannot stand."""
-    kind = tokens[index].kind if index < len(tokens) else EOF
+    kind = tokens[index].kind
     if "NUMBER" in accepts:
         return _UNEXPECTED, f"Unexpected token in value position: {kind}", "a value is missing before it"
     if "_RPAR" in accepts:

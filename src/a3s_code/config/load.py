@@ -50,22 +50,20 @@ def load_config(
 ) -> Config:
     """The configuration in `source`: the path of an .acl file, ACL text, or None to look for a file.
 
-    Looked for are the file that A3S_CONFIG names, ./agent.acl and ~/.a3s/agent.acl, in this order. Text is told from a
-    path by a line break, a brace or an equals sign in it; empty text is an empty configuration, and so is finding none
-    where there are `overrides`. `overrides` are top-level settings as plain values and win:
-    a dict is added to what the text says, anything else takes its place, and None takes the setting back. Relative
-    paths in a file start at its folder, in text and overrides at `cwd`. `environ`, `cwd` and `home` are those of the
-    process unless given. Raises ConfigError: AclError for text that does not parse, ConfigNotFound where there is none.
+    Looked for are the file that A3S_CONFIG names, ./agent.acl and ~/.a3s/agent.acl, in this order; where there is none,
+    `overrides` alone will do. Text is told from a path by a line break, a brace or an equals sign in it, or by being
+    empty. `overrides` are top-level settings as plain values and win: a dict is added to what the text says, anything
+    else takes its place, and None takes the setting back. Relative paths in a file start at its folder, in text and
+    overrides at `cwd`. `environ`, `cwd` and `home` are those of the process unless given. Raises ConfigError: AclError
+    for text that does not parse, ConfigNotFound where there is none.
     """
     variables = os.environ if environ is None else environ
     current = Path.cwd() if cwd is None else Path(cwd).absolute()
     home_folder = _home() if home is None else Path(home).absolute()
-    try:
-        found = _find(source, variables, current, home_folder)
-    except ConfigNotFound:
-        if source is not None or not overrides or variables.get(VARIABLE):
-            raise
-        found = _Source(None, "", by_search=False)
+    if source is None:
+        found = _search(variables, current, home_folder, may_find_none=bool(overrides))
+    else:
+        found = _given(source, current)
     file = str(found.path) if found.path else None
     document = parse(found.text, file=file)
     reading = Reading(
@@ -80,9 +78,7 @@ def load_config(
     return replace(config, source_path=found.path, found_by_search=found.by_search)
 
 
-def _find(source: object, environ: Mapping[str, str], current: Path, home: Path | None) -> _Source:
-    if source is None:
-        return _search(environ, current, home)
+def _given(source: object, current: Path) -> _Source:
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if not isinstance(name, str):
         found = type(source).__name__
@@ -102,7 +98,7 @@ def _is_text(source: str, current: Path) -> bool:
     return marked and not (source.lower().endswith(SUFFIX) and _is_there(current / source))
 
 
-def _search(environ: Mapping[str, str], current: Path, home: Path | None) -> _Source:
+def _search(environ: Mapping[str, str], current: Path, home: Path | None, *, may_find_none: bool) -> _Source:
     named = environ.get(VARIABLE)
     if named:
         path = home / named[2:] if home and named.startswith("~/") else current / named
@@ -111,6 +107,8 @@ def _search(environ: Mapping[str, str], current: Path, home: Path | None) -> _So
     for path in places:
         if _is_there(path):
             return _Source(path, _read(path), by_search=True)
+    if may_find_none:
+        return _Source(None, "", by_search=False)
     tried = ", ".join([f"${VARIABLE} (not set)", *map(str, places)])
     raise ConfigNotFound(f"no configuration found; tried {tried}", hint="write ./agent.acl, or name a file or ACL text")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from a3s_code.config.diagnostics import Diagnostic, span_of
+from a3s_code.config.diagnostics import Diagnostic, line_start, span_of
 from a3s_code.config.document import Attribute, Block, Call, Item, ListValue, ObjectValue, Scalar, Value
 from a3s_code.config.faults import limit_fault
 from a3s_code.config.limits import Limits
@@ -86,9 +86,7 @@ def _inspect(items: tuple[Item, ...], most: int) -> _Findings:
 def _token_at(text: str, tokens: Sequence[Token], place: _Place, above: int, skip: int = 0) -> Token:
     """The token at `place`, or the one `skip` tokens after it, comments left out."""
     line, column = place
-    begin = 0
-    for _ in range(line + above - 1):
-        begin = text.index("\n", begin) + 1
-    at = bisect_left(tokens, begin + column - 1, key=lambda token: token.start)
+    start = line_start(text, line + above) + column - 1
+    at = bisect_left(tokens, start, key=lambda token: token.start)
     following = (token for token in islice(tokens, at, None) if token.kind != "Comment")
     return next(islice(following, skip, None))

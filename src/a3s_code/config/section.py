@@ -288,7 +288,7 @@ class Section:
 
     def _warn_of_repetition(self, name: str, given: list[Entry]) -> None:
         for earlier, later in pairwise(given):
-            if earlier.group == later.group:
+            if earlier.group is later.group:
                 how = "twice" if earlier.name == later.name else f"as {earlier.name} and as {later.name}"
                 self.reading.warn(self.key(name), f"is given {how}; the last one counts", later, "remove one of them")
 

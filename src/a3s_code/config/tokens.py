@@ -35,7 +35,6 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """The grammar's terminals and the names they have in messages."""
 
-EOF: Final = "Eof"
 PLUS_EQUAL: Final = "PlusEqual"
 UNTERMINATED_STRING: Final = "UnterminatedString"
 UNTERMINATED_COMMENT: Final = "UnterminatedComment"

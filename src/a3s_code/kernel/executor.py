@@ -150,7 +150,7 @@ class ToolExecutor:
             elif (decision := await self._judge(action, shown, digest, caller)).outcome != "allow":
                 output = self._refuse(call, shown, decision, caller)
             else:
-                if action.changes and caller.origin != "check":
+                if action.may_change and caller.origin != "check":
                     self._state.changes += 1
                 async with asyncio.timeout((self._limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
                     output = await tool.invoke(prepared.args, self._context(call, action, decision, caller))
@@ -230,7 +230,7 @@ class ToolExecutor:
             output.metadata,
             output.images,
             artifact,
-            output.value,
+            None if caller.origin == "model" else output.value,
         )
 
     def _record(self, seen: Observation, caller: Caller, duration_ms: int) -> None:

@@ -70,7 +70,8 @@ class Observation:
 
     `exit_code` is 0 for success. `error_kind` is None for success, else one of: invalid_argument, unknown_tool,
     permission_denied, not_found, version_conflict, unsupported, timeout, cancelled, interrupted, failed, internal.
-    `value` is the structured result where the tool has one (glob: list of paths).
+    `value` is the structured result where the tool has one (glob: list of paths); what the model asked for has none, so
+    that a history does not hold everything twice.
     """
 
     call_id: str

@@ -12,6 +12,7 @@ from a3s_code.kernel.contracts import Decision, Effect, Origin
 from a3s_code.kernel.messages import ArtifactRef, Image
 
 CHANGING = frozenset({"write", "delete", "exec", "spend", "release"})
+HARMLESS = frozenset({"read", "net"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,8 +116,13 @@ class Action:
 
     @property
     def changes(self) -> bool:
-        """Whether the call may change something, so that it must not run beside others."""
+        """Whether the call is declared to change something, so that it must not run beside others."""
         return any(effect.kind in CHANGING for effect in self.effects)
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the call may have changed something, so that it has to be proved; unknown effects may."""
+        return any(effect.kind not in HARMLESS for effect in self.effects)
 
 
 class ToolCatalog:

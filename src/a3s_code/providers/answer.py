@@ -24,9 +24,9 @@ OUT_OF_SHAPE = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 class Answer:
     """One answer, streamed or whole, as its Content-Type says.
 
-    `deadline` is the loop's time until which the next bytes must be there: `patience` seconds for the first token and
-    after each event, comments and pings not counted. Once the answer is complete the wait for what may follow it, the
-    token counts and the end of the body, is short.
+    `patience` is how many seconds the first token may take, and each silence after it; comments and pings count as
+    silence, the time that the consumer takes does not. Once the answer is complete the wait for what may follow it,
+    the token counts and the end of the body, is short.
     """
 
     def __init__(
@@ -37,7 +37,8 @@ class Answer:
         self._reader = wire.reader(self._assembly)
         self._patience = patience
         self._time = asyncio.get_running_loop().time
-        self.deadline = self._time() + patience
+        self._heard_at = self._time()
+        self._deadline = self._heard_at + patience
         self._begun = self._moved = False
         self._events: EventReader | None = None
         self._body = bytearray()
@@ -47,8 +48,14 @@ class Answer:
         """Whether its own end was seen; what breaks afterwards does not matter."""
         return self._reader.complete
 
+    def waiting(self) -> asyncio.Timeout:
+        """The limit of the next wait for bytes, to be entered at once."""
+        self._deadline += self._time() - self._heard_at
+        return asyncio.timeout_at(self._deadline)
+
     def begin(self, headers: Mapping[str, str]) -> None:
         """The response is there, its body is not yet."""
+        self._heard_at = self._time()
         self._begun = True
         self._assembly.headers = headers
         if _media_type(headers) == "text/event-stream":
@@ -56,22 +63,22 @@ class Answer:
 
     def feed(self, chunk: bytes) -> Sequence[Delta]:
         """What `chunk` brings; raises ModelError where it is an error or is not in the wire format."""
+        self._heard_at = self._time()
         if self._events is None:
             self._body += chunk
             if len(self._body) > LIMIT:
                 raise self._broken("sent more than 64 MB")
-            self.deadline = self._time() + self._patience
+            self._deadline = self._heard_at + self._patience
             return ()
         try:
             events = self._events.feed(chunk)
         except ValueError as error:
             raise self._broken(str(error)) from error
-        deltas: Sequence[Delta] = ()
+        deltas: list[Delta] = []
         for event in events:
-            found = self._event(event)
-            deltas = (*deltas, *found) if deltas else found
+            deltas += self._event(event)
         if events:
-            self._wait()
+            self._extend()
         return deltas
 
     def finish(self) -> Sequence[Delta | Reply]:
@@ -108,14 +115,15 @@ class Answer:
                 f"sent an event that is not in the wire format: {failures.excerpt(event.data)}"
             ) from error
 
-    def _wait(self) -> None:
-        now = self._time()
+    def _extend(self) -> None:
+        """Move the deadline after events were read."""
+        now = self._heard_at
         if self._reader.ended:
-            self.deadline = min(self.deadline, now + REST_SECONDS)
+            self._deadline = min(self._deadline, now + REST_SECONDS)
         elif self._reader.complete:
-            self.deadline = min(self.deadline, now + COUNTS_SECONDS)
+            self._deadline = min(self._deadline, now + COUNTS_SECONDS)
         elif self._moved and self._assembly.begun:
-            self.deadline = now + self._patience
+            self._deadline = now + self._patience
         self._moved = False
 
     def _last_event(self) -> Sequence[Delta]:

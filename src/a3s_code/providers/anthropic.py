@@ -24,7 +24,7 @@ from a3s_code.kernel.tool import ToolSpec
 from a3s_code.providers import failures, spoken
 from a3s_code.providers.assembly import Assembly, Called, Thought
 from a3s_code.providers.endpoint import ModelEndpoint
-from a3s_code.providers.wire import NOTHING_SAID, HeadCache, base64_text, dumps, joined
+from a3s_code.providers.wire import NOTHING_SAID, HeadCache, base64_text, dumps, joined, text_of
 
 DEFAULT_MAX_TOKENS = 8192
 _CACHE = {"type": "ephemeral"}
@@ -163,7 +163,7 @@ class MessagesReader:
     def _start(self, index: int, block: dict[str, Any]) -> Sequence[Delta]:
         match block.get("type"):
             case "text":
-                return self._assembly.text(block.get("text") or "")
+                return self._assembly.text(text_of(block.get("text")))
             case "tool_use":
                 call = self._slots[index] = self._assembly.call(block.get("id") or "", block.get("name") or "")
                 if block.get("input"):
@@ -183,14 +183,14 @@ class MessagesReader:
     def _delta(self, index: int, delta: dict[str, Any]) -> Sequence[Delta]:
         match delta.get("type"):
             case "text_delta":
-                return self._assembly.text(delta.get("text") or "")
+                return self._assembly.text(text_of(delta.get("text")))
             case "input_json_delta":
-                piece = delta.get("partial_json") or ""
+                piece = text_of(delta.get("partial_json"))
                 if piece and isinstance(call := self._slots.get(index), Called):
                     call.pieces.append(piece)
                     return (ToolInputDelta(piece),)
             case "thinking_delta":
-                piece = delta.get("thinking") or ""
+                piece = text_of(delta.get("thinking"))
                 if piece and (thought := self._slots.get(index)) is not None:
                     thought.pieces.append(piece)
                     return (ReasoningDelta(piece),)

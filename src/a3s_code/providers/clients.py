@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_SECONDS = 20.0
+# Longer than most tools run, so that the next turn finds its connection open.
 KEEPALIVE_SECONDS = 30.0
 _KEPT_CONNECTIONS = 100
 _Key = tuple[Api, str, str | None, tuple[tuple[str, str], ...]]
@@ -30,7 +31,7 @@ _Key = tuple[Api, str, str | None, tuple[tuple[str, str], ...]]
 class SdkClient(Protocol):
     """What we use of the SDKs' clients."""
 
-    async def post(self, path: str, *, cast_to: Any, content: bytes, options: Any, stream: bool) -> Any: ...
+    async def post(self, path: str, *, cast_to: Any, content: bytes, options: Any, stream: bool) -> httpx2.Response: ...
 
     async def close(self) -> None: ...
 
@@ -130,7 +131,7 @@ def transport_failure(error: Exception) -> tuple[str, str] | None:
         text = str(cause)
         gone = "disconnected" in text or "peer closed" in text
         return ("network" if gone else "garbage"), text
-    if isinstance(cause, httpx2.HTTPError | httpx2.StreamError | OSError | EOFError):
+    if cause is not error or isinstance(cause, httpx2.HTTPError | httpx2.StreamError | OSError | EOFError):
         return "network", _words(cause)
     return None
 

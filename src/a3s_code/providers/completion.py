@@ -9,7 +9,7 @@ from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.messages import Delta, ReasoningDelta, StopReason, ToolInputDelta
 from a3s_code.providers import failures
 from a3s_code.providers.assembly import Assembly, Called
-from a3s_code.providers.wire import dumps, loads
+from a3s_code.providers.wire import dumps, loads, text_of
 
 _STOPS: dict[str, StopReason] = {
     "stop": "end",
@@ -58,13 +58,13 @@ class CompletionReader:
             return ()
         choice = choices[0]
         message = choice.get(where) or {}
-        deltas: Sequence[Delta] = ()
+        deltas: list[Delta] = []
         if thought := message.get("reasoning_content") or message.get("reasoning"):
-            deltas = self._reasoning(thought)
+            deltas += self._reasoning(thought)
         if content := message.get("content") or message.get("refusal"):
-            deltas = (*deltas, *self._content(content)) if deltas else self._content(content)
+            deltas += self._content(content)
         for entry in message.get("tool_calls") or ():
-            deltas = (*deltas, *self._call(entry))
+            deltas += self._call(entry)
         if (reason := choice.get("finish_reason")) is not None:
             self._finish(reason, payload)
         return deltas
@@ -76,16 +76,16 @@ class CompletionReader:
         for part in content:
             if part.get("type") == "thinking":
                 for piece in part.get("thinking") or ():
-                    deltas += self._reasoning(piece.get("text") or "")
+                    deltas += self._reasoning(piece.get("text"))
             else:
-                deltas += self._assembly.text(part.get("text") or "")
+                deltas += self._assembly.text(text_of(part.get("text")))
         return deltas
 
     def _reasoning(self, piece: Any) -> Sequence[Delta]:
-        if not isinstance(piece, str) or not piece:
+        if not (thought := text_of(piece)):
             return ()
-        self._assembly.thought(joined=True).pieces.append(piece)
-        return (ReasoningDelta(piece),)
+        self._assembly.thought(joined=True).pieces.append(thought)
+        return (ReasoningDelta(thought),)
 
     def _call(self, entry: dict[str, Any]) -> Sequence[Delta]:
         """One piece of a call. Servers leave out indexes and ids, and give the same index to several calls."""

@@ -104,7 +104,9 @@ def from_transport(endpoint: ModelEndpoint, kind: str, detail: str, *, answering
     provider = endpoint.provider
     detail = endpoint.redact(_shorten(detail))
     if kind == "timeout":
-        return ModelTimeout(f"{where} did not accept a connection in time", provider=provider)
+        return ModelTimeout(
+            f"{where} did not accept a connection in time", provider=provider, hint="check base_url and network"
+        )
     if kind == "garbage":
         return ModelProtocolError(
             f"{where} does not answer in HTTP as it should: {detail}", provider=provider, hint="check base_url"
@@ -152,13 +154,17 @@ def _build(endpoint: ModelEndpoint, status: int, kind: str, message: str, header
             request_id=number,
             retry_after=retry_after(headers),
             retryable=not exhausted,
-            hint=f"the quota of {provider} is used up: add credit or raise the limit there" if exhausted else None,
+            hint=f"the quota of {provider} is used up: add credit or raise the limit there"
+            if exhausted
+            else "wait, or ask less often",
         )
+    failure: type[ModelError] = ModelRequestError
     if status in (408, 409) or status >= 500:
-        return ModelUnavailable(message, provider=provider, status=status, request_id=number)
-    kinds = {401: ModelAuthError, 403: ModelAuthError}
+        failure = ModelUnavailable
+    elif status in (401, 403):
+        failure = ModelAuthError
     hint = _hint(endpoint, status, f"{kind} {message}")
-    return kinds.get(status, ModelRequestError)(message, provider=provider, status=status, request_id=number, hint=hint)
+    return failure(message, provider=provider, status=status, request_id=number, hint=hint)
 
 
 def _hint(endpoint: ModelEndpoint, status: int, text: str) -> str | None:
@@ -170,6 +176,8 @@ def _hint(endpoint: ModelEndpoint, status: int, text: str) -> str | None:
         return f"check the model name {endpoint.model!r} and base_url {endpoint.shown_url}"
     if 300 <= status < 400:
         return "write the address it redirects to as base_url"
+    if status >= 500:
+        return f"{endpoint.provider} is in trouble: try again later"
     if status == 413 or _OVERFLOW.search(text):
         return OVERFLOW_HINT
     return None

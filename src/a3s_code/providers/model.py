@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING
 
 from a3s_code.errors import A3SError
 from a3s_code.kernel.contracts import ModelSettings
@@ -15,6 +14,9 @@ from a3s_code.providers import clients
 from a3s_code.providers.answer import Answer
 from a3s_code.providers.endpoint import ModelEndpoint
 from a3s_code.providers.wire_format import WireFormat
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 class HttpModel:
@@ -40,16 +42,16 @@ class HttpModel:
         body = self._wire.request(prompt)
         answer = Answer(self._endpoint, self._wire, prompt, body, self._patience)
         options = {**client.options, "timeout": clients.timeouts(self._patience)}
-        response: Any = None
+        response: httpx2.Response | None = None
         try:
-            async with asyncio.timeout_at(answer.deadline):
+            async with answer.waiting():
                 response = await client.sdk.post(
                     self._url, cast_to=clients.response_type(), content=body, options=options, stream=True
                 )
             answer.begin(response.headers)
             async with aclosing(response.aiter_bytes()) as chunks:
                 while True:
-                    async with asyncio.timeout_at(answer.deadline):
+                    async with answer.waiting():
                         chunk = await anext(chunks, None)
                     if chunk is None:
                         break

@@ -16,7 +16,9 @@ from a3s_code.providers.printed import TAGS, PrintedCall, read_calls, read_tagge
 _Verdict = Literal["call", "text", "unsure"]
 
 _CANDIDATE = re.compile(
-    r"(?P<tag>" + "|".join(map(re.escape, TAGS)) + r")|^[ \t]*(?P<fence>`{3,}|~{3,})|^[ \t]*(?P<bare>\{|\[(?!TOOL_CALLS\]))",
+    r"(?P<tag>"
+    + "|".join(map(re.escape, TAGS))
+    + r")|^[ \t]*(?P<fence>`{3,}|~{3,})|^[ \t]*(?P<bare>\{|\[(?!TOOL_CALLS\]))",
     re.MULTILINE,
 )
 _BEGINNINGS = sorted({tag[:length] for tag in TAGS for length in range(1, len(tag))}, key=len, reverse=True)

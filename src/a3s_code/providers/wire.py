@@ -64,6 +64,13 @@ def _json_reader() -> Callable[..., Any]:
     return from_json
 
 
+def text_of(value: Any) -> str:
+    """A piece of text in an answer; raises TypeError where something else stands in its place."""
+    if not isinstance(value, str | None):
+        raise TypeError(f"text expected, not {type(value).__name__}")
+    return value or ""
+
+
 def arguments(text: str) -> tuple[dict[str, Any], str | None]:
     """The arguments a model wrote and, where they are no JSON object, the text itself."""
     if not text.strip():

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import contextvars
+import functools
 import os
 import threading
 import time
@@ -60,13 +61,12 @@ async def run(
     def work() -> None:
         try:
             completed = _supervise(command, timeout_ms, stream, keep_bytes, interrupt)
+            tell = functools.partial(future.set_result, completed)
         except BaseException as error:  # noqa: BLE001  # carried to the caller's thread, whatever it is
-            _post(loop, future.set_exception, error)
-        else:
-            _post(loop, future.set_result, completed)
-        finally:
-            _running.pop(threading.current_thread(), None)
-            interrupt.close()
+            tell = functools.partial(future.set_exception, error)
+        _running.pop(threading.current_thread(), None)
+        interrupt.close()
+        _post(loop, tell)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="a3s-child", daemon=True)
     _register(thread, interrupt)

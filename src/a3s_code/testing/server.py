@@ -102,7 +102,7 @@ class LoopbackServer:
 
     def drop_connections(self) -> None:
         """Close every connection, as a server does that restarts."""
-        self._loop.call_soon_threadsafe(lambda: [connection.drop() for connection in list(self._connections)])
+        self._loop.call_soon_threadsafe(self._drop)
 
     def endpoint(self, api: Api = "openai", **fields: Any) -> ModelEndpoint:
         """An endpoint that points here; `fields` are those of ModelEndpoint."""
@@ -130,11 +130,14 @@ class LoopbackServer:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for connection in list(self._connections):
-            connection.drop()
+        self._drop()
         # The transports report that they are closed in the next turn of the loop.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+    def _drop(self) -> None:
+        for connection in list(self._connections):
+            connection.drop()
 
     def respond(self, request: LoopbackRequest) -> Canned:
         """The response to `request`, which is recorded."""
@@ -169,7 +172,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._server._connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         self._server._connections.discard(self)
         if self._sending is not None:
             self._sending.cancel()
@@ -234,7 +237,10 @@ class _Connection(asyncio.Protocol):
 def _pieces(response: Canned) -> Iterator[bytes | float]:
     if response.status is None:
         return
-    head = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}", f"content-type: {response.content_type}"]
+    head = [
+        f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}",
+        f"content-type: {response.content_type}",
+    ]
     head += [f"{name}: {value}" for name, value in response.headers.items()]
     if response.chunks is None:
         head.append(f"content-length: {len(response.body) + (1 if response.cut else 0)}")

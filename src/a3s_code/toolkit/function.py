@@ -60,10 +60,10 @@ def tool(
     cancelled call leaves it to end by itself. An `async def` runs on the event loop and must not block it. A str
     becomes the text, a ToolOutput stays, None reads "done", any other result is shown as JSON and kept as the value.
 
-    `effects` says what a call does, so that rules can judge it and harmless calls run side by side: () for nothing of
+    `effects` says what a call does, so that rules can judge it and changes are made one at a time: () for nothing of
     its own; kinds such as ("read",), where files mean those of the workspace; or a function of (arguments, workspace)
     that returns Effects with exact targets, which commands and addresses need. Undeclared, the tool may do anything: by
-    default each call is asked about, and none runs beside another.
+    default each call is asked about, and may run beside others.
 
     Raises UsageError for a function that cannot be one: untyped, or with *args, **kwargs or positional-only parameters.
     """

@@ -49,11 +49,12 @@ class Tool(ABC):
         """The arguments as an `Args`; raises ArgumentError naming each wrong one, what was expected and what came."""
         return validate(self.Args, arguments)
 
-    def effects(self, args: Any, workspace: Path) -> tuple[Effect, ...]:  # noqa: ARG002  # for those who override it
+    def effects(self, args: Any, workspace: Path) -> tuple[Effect, ...]:
         """What a call with `args` would do, as far as a rule can judge it. Cheap, and without an effect itself.
 
-        By default nothing is known, which counts as a change: the call is asked about, and runs alone. Return () for a
-        tool that only computes, or whose calls of other tools are judged on their own.
+        By default nothing is known: the call is asked about, runs beside others, and what it may have changed has to be
+        proved like any change. Return () for a tool that only computes, or whose calls of other tools are judged on
+        their own.
         """
         return undeclared(self.name)
 
@@ -63,9 +64,5 @@ class Tool(ABC):
 
 
 def undeclared(name: str) -> tuple[Effect, ...]:
-    """The effect of a tool that does not say what it does.
-
-    Of the kinds there are, `spend` fits best: it is never allowed by default, the call runs alone, and no rule about
-    paths, commands or addresses takes the tool's name for one of those.
-    """
-    return (Effect("spend", name),)
+    """The effect of a tool that does not say what it does."""
+    return (Effect("unknown", name),)

@@ -76,6 +76,14 @@ async def test_a_text_with_other_blanks_is_shown_as_such(bench: Any) -> None:
     assert "Only the blanks differ there:\n     2\t\tdef f(self):\n     3\t\t\tpass" in output.text
 
 
+async def test_a_text_that_lacks_only_a_line_end_is_shown_as_such(bench: Any) -> None:
+    bench.put("a.py", "first\nlast")
+    output = await bench.call(EDIT, file_path="a.py", old_string="last\n", new_string="x")
+    assert output.text == "old_string is not in a.py. These lines are there:\n     2\tlast"
+    blank = await bench.call(EDIT, file_path="a.py", old_string="\n\n", new_string="x")
+    assert blank.text == "old_string is not in a.py."
+
+
 async def test_a_text_like_nothing_is_told_briefly(bench: Any) -> None:
     bench.put("a.py", "x\n")
     output = await bench.call(EDIT, file_path="a.py", old_string="completely different", new_string="y")

@@ -95,20 +95,20 @@ def test_a_fault_has_its_code_and_place(text: str, code: str, place: str) -> Non
 _LIMITS = ("nesting", "collection", "token", "document")
 
 
-def test_an_unlabelled_provider_is_refused(load) -> None:  # 41
+def test_an_unlabelled_provider_is_refused(load) -> None:
     with pytest.raises(ConfigError, match="label required") as caught:
         load('providers { apiKey = "k" }')
     assert (caught.value.line, caught.value.column, caught.value.key) == (1, 1, "providers")
     assert caught.value.hint == 'write providers "NAME" { ... }'
 
 
-def test_an_unlabelled_model_is_refused(load) -> None:  # 42
+def test_an_unlabelled_model_is_refused(load) -> None:
     with pytest.raises(ConfigError, match="label required") as caught:
         load('providers "p" { models { } }')
     assert (caught.value.line, caught.value.column, caught.value.key) == (1, 17, "providers.p.models")
 
 
-def test_a_default_model_without_a_slash_is_refused_on_use(load) -> None:  # 43
+def test_a_default_model_without_a_slash_is_refused_on_use(load) -> None:
     config = load('\n  default_model = "noslash"')
     with pytest.raises(ConfigError) as caught:
         config.model_ref()
@@ -117,7 +117,7 @@ def test_a_default_model_without_a_slash_is_refused_on_use(load) -> None:  # 43
 
 
 @pytest.mark.parametrize("name", ["agent.json", "agent.hcl"])
-def test_another_format_is_refused_by_its_name(load, folder: Path, name: str) -> None:  # 44
+def test_another_format_is_refused_by_its_name(load, folder: Path, name: str) -> None:
     (folder / name).write_text('{"default_model": "a/b"}')
     for source in (name, folder / name):
         with pytest.raises(ConfigError, match=r"\.acl") as caught:
@@ -125,7 +125,7 @@ def test_another_format_is_refused_by_its_name(load, folder: Path, name: str) ->
         assert caught.value.file == str(folder / name)
 
 
-def test_bytes_that_are_not_utf8_are_refused_with_their_offset(load, folder: Path) -> None:  # 45
+def test_bytes_that_are_not_utf8_are_refused_with_their_offset(load, folder: Path) -> None:
     (folder / "agent.acl").write_bytes(b'a = 1\nb = "\xff"\n')
     with pytest.raises(ConfigError, match="offset 11") as caught:
         load("agent.acl")

@@ -97,9 +97,9 @@ def test_every_kind_of_bracket_counts_for_the_depth() -> None:
 
 @pytest.mark.parametrize("opener", ["[", "{", "(", "b { ", "a = { a = ", "f("])
 def test_five_thousand_deep_brackets_are_a_diagnostic_and_no_recursion_error(opener: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     assert fault("a = " + opener * 5000).code == "acl.limit.nesting_depth"
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_the_deepest_document_can_be_used() -> None:

@@ -16,7 +16,7 @@ from a3s_code.config import Attribute, Block, Document, Limits, collect_diagnost
 from a3s_code.config.acl import _machine
 from a3s_code.errors import AclError
 
-RANDOM = settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+RANDOM = settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 TOKENS = [
     *"{}[]()=:,;\"'#/@$.+-_\\ \n\t",
     "\r\n",
@@ -58,7 +58,7 @@ def attempt(text: str, limits: Limits | None = None) -> Document | AclError:
 @RANDOM
 @given(st.one_of(st.text(max_size=200), PIECES))
 def test_any_text_parses_or_is_refused_with_a_place(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     found, truncated = collect_diagnostics(text)
     outcome = attempt(text)
     if isinstance(outcome, AclError):
@@ -72,7 +72,7 @@ def test_any_text_parses_or_is_refused_with_a_place(text: str) -> None:
         assert not found
         assert not truncated
         assert attempt(text) == outcome
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @RANDOM
@@ -218,16 +218,14 @@ GROWING: list[Any] = [
 @pytest.mark.parametrize(("size", "make"), GROWING)
 def test_four_times_the_text_takes_at_most_eight_times_as_long(size: int, make: Callable[[int], str]) -> None:
     limits = Limits(collection_items=10**6)
-
-    def cost(text: str) -> float:
-        times = []
-        for _ in range(4):
-            started = time.perf_counter()
+    texts = make(size), make(4 * size)
+    costs: tuple[list[float], list[float]] = ([], [])
+    attempt("a = 1")  # the grammar is made once
+    for _ in range(4):
+        for text, times in zip(texts, costs, strict=True):
+            started = time.thread_time()  # of this thread alone: others may be at work on this machine
             collect_diagnostics(text, limits)
             attempt(text, limits)
-            times.append(time.perf_counter() - started)
-        return min(times)
-
-    attempt("a = 1")  # the grammar is made once
-    small, large = make(size), make(4 * size)
-    assert cost(large) <= 8 * cost(small) + 0.005
+            times.append(time.thread_time() - started)
+    small, large = map(min, costs)
+    assert large <= 8 * small + 0.005

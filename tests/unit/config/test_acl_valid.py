@@ -70,7 +70,7 @@ def test_ints_stay_ints_and_floats_stay_floats() -> None:
     assert document == {"a": 10_000, "b": 1.0, "c": 9007199254740993, "d": 0, "e": 10.25, "f": 1000.0}
 
 
-def test_a_call_keeps_its_arguments_and_its_place() -> None:  # 23
+def test_a_call_keeps_its_arguments_and_its_place() -> None:
     document = parse('a = concat("x", env("Y"), [1])')
     value = document.attributes["a"]
     assert isinstance(value, Call)
@@ -85,12 +85,12 @@ def test_a_call_may_spread_over_lines_and_end_in_a_comma(text: str) -> None:
     assert plain(parse(text)) == {"a": call("env", "A", "B")}
 
 
-def test_an_empty_block_is_a_block() -> None:  # 25
+def test_an_empty_block_is_a_block() -> None:
     assert parse("b { }").items == (Block("b"),)
     assert parse("b {}").items == (Block("b"),)
 
 
-def test_blocks_keep_their_labels_in_order() -> None:  # 26
+def test_blocks_keep_their_labels_in_order() -> None:
     one, two = parse('b "l" { } ; b "l1" "l2" { k = 1 }').blocks
     assert one == Block("b", ("l",))
     assert two.labels == ("l1", "l2")
@@ -101,33 +101,33 @@ def test_a_label_may_be_a_bare_word() -> None:
     assert parse("providers anthropic { }").items == (Block("providers", ("anthropic",)),)
 
 
-def test_nested_blocks_stay_in_order() -> None:  # 27
+def test_nested_blocks_stay_in_order() -> None:
     (outer,) = parse('outer { inner "x" { k = 1 } inner "y" { k = 2 } }').blocks
     assert [inner.labels for inner in outer.blocks] == [("x",), ("y",)]
     assert [inner.attributes["k"].plain() for inner in outer.blocks] == [1, 2]
 
 
-def test_the_brace_may_stand_on_the_next_line() -> None:  # 28
+def test_the_brace_may_stand_on_the_next_line() -> None:
     assert parse('b "l"\n\n  # here\n{ k = 1 }').items == parse('b "l" { k = 1 }').items
 
 
-def test_a_provider_fits_on_one_line() -> None:  # 29
+def test_a_provider_fits_on_one_line() -> None:
     (block,) = parse('providers "anthropic" { apiKey = env("K") }').blocks
     assert block == Block("providers", ("anthropic",), (Attribute("apiKey", call("env", "K")),))
 
 
-def test_blocks_of_one_name_are_kept_apart() -> None:  # 30
+def test_blocks_of_one_name_are_kept_apart() -> None:
     blocks = parse('providers "a" { }\nproviders "b" { }').blocks
     assert [block.labels for block in blocks] == [("a",), ("b",)]
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"], ids=["crlf", "lf", "cr"])
-def test_each_line_ending_counts_as_one_line(end: str) -> None:  # 33
+def test_each_line_ending_counts_as_one_line(end: str) -> None:
     document = parse(end.join(["a = 1", "b = 2", "c = 3", ""]))
     assert [(item.name, item.line, item.column) for item in document.items] == [("a", 1, 1), ("b", 2, 1), ("c", 3, 1)]
 
 
-def test_names_labels_and_texts_may_be_in_any_script() -> None:  # 34
+def test_names_labels_and_texts_may_be_in_any_script() -> None:
     document = parse(
         '\u540d\u524d = "\u5024"\n\u30d6\u30ed\u30c3\u30af "\u30e9\u30d9\u30eb" { \u0928\u093e\u092e = 1 }'
     )
@@ -137,7 +137,7 @@ def test_names_labels_and_texts_may_be_in_any_script() -> None:  # 34
     )
 
 
-def test_of_two_attributes_the_last_counts_with_one_warning() -> None:  # 41
+def test_of_two_attributes_the_last_counts_with_one_warning() -> None:
     document = parse("a = 1\na = 2")
     assert plain(document) == {"a": 2}
     assert len(document.items) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from a3s_code.config import collect_diagnostics, parse, render
@@ -76,6 +78,9 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
         "a = 9{} = 1",
         "password 1{}",
         "a = ] /* {} ",
+        'a = env("x", ;{}"y"',
+        'a = env("x", {{}"y"',
+        "a = ] ; {} = 1",
     ],
 )
 def test_no_value_is_ever_shown(template: str) -> None:
@@ -115,3 +120,31 @@ def test_a_diagnostic_can_be_shown_later() -> None:
         "  b = ]",
         "      ^",
     ]
+
+
+CAREFUL = """default_model = "anthropic/claude"
+providers "anthropic" {
+  apiKey = "hunter2"
+  headers = { "X-A" = "hunter2", Authorization: hunter2, b = 'hunter2' }
+  models "m" { api_key: env("A", "hunter2") list = ["hunter2", hunter2, 'hunter2'] }
+}
+token = hunter2 # hunter2
+/* hunter2 */
+words = [ "hunter2 x=y" ]
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_slip_of_the_pen_shows_a_value(seed: int) -> None:
+    dice = random.Random(seed)
+    refused = 0
+    for _ in range(300):
+        letters = list(CAREFUL)
+        for _ in range(dice.choice([1, 1, 2, 3])):
+            at = dice.randrange(len(letters))
+            letters[at : at + dice.randint(0, 1)] = dice.choice(["", *"\"'{}[]()=:,;#/\\ \n@.x1+-*"])
+        text = "".join(letters)
+        for diagnostic in collect_diagnostics(text)[0]:
+            refused += 1
+            assert "hunter2" not in render(diagnostic, text), text
+    assert refused > 100

@@ -44,7 +44,9 @@ def test_two_blocks_of_one_provider_are_one(load) -> None:
 
 def test_of_two_servers_with_one_name_the_later_replaces_the_earlier(load) -> None:
     config = load(
-        'mcp_servers "n" { command = "a" args = ["x"] }\nmcp_servers "o" { command = "b" }\nmcp_servers "n" { command = "c" }'
+        'mcp_servers "n" { command = "a" args = ["x"] }\n'
+        'mcp_servers "o" { command = "b" }\n'
+        'mcp_servers "n" { command = "c" }'
     )
     assert config.mcp_servers == (McpServerConfig("n", "stdio", "c"), McpServerConfig("o", "stdio", "b"))
     assert keys(config) == [("mcp_servers.n", 3)]
@@ -58,7 +60,9 @@ def test_of_two_checks_with_one_id_the_later_replaces_the_earlier(load) -> None:
 
 def test_servers_in_a_list_and_in_blocks_add_up(load) -> None:
     config = load(
-        'mcp_servers "a" { command = "x" }\nmcp_servers = [{ name = "b" command = "y" }]\nmcp_server "c" { command = "z" }'
+        'mcp_servers "a" { command = "x" }\n'
+        'mcp_servers = [{ name = "b" command = "y" }]\n'
+        'mcp_server "c" { command = "z" }'
     )
     assert [server.name for server in config.mcp_servers] == ["a", "b", "c"]
 

@@ -104,3 +104,8 @@ def test_a_harness_without_an_address_is_refused(load, body: str, key: str) -> N
 
 def test_a_harness_that_is_off_needs_no_address(load) -> None:
     assert load("ahp = { enabled = false }").ahp == AhpConfig(enabled=False)
+
+
+def test_a_null_member_is_left_out(load) -> None:
+    config = load('mcp_servers = { a = null, b = { command = "x" } }')
+    assert [server.name for server in config.mcp_servers] == ["b"]

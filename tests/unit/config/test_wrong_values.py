@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from a3s_code.config import Scalar
+from a3s_code.config.reading import Reading
 from a3s_code.errors import ConfigError
 
 
@@ -94,3 +96,9 @@ def test_a_setting_can_be_blamed_later_with_its_place(load, folder: Path) -> Non
     error = config.error("permissions.deny", "holds an unclosed rule", "close it")
     assert str(error) == f"{path}:2:3: holds an unclosed rule (close it)"
     assert config.error("verify", "is odd").line is None
+
+
+def test_a_home_path_needs_a_home(tmp_path: Path) -> None:
+    reading = Reading(environ={}, folder=tmp_path, current=tmp_path, home=None, file=None)
+    with pytest.raises(ConfigError, match="no home folder is known"):
+        reading.resolve("skill_dirs", "~/skills", Scalar("~/skills", 1, 1))

@@ -100,11 +100,10 @@ def test_an_ambiguous_server_name_is_read_wide_to_deny_and_narrow_to_allow(rule:
 def test_any_text_gives_a_rule_or_a_typed_error(text: str) -> None:
     try:
         rule = parse_rule(text)
-    except InvalidRule as error:
-        assert error.rule == text
-    else:
-        assert rule.tool
-        assert rule.pattern is None or rule.pattern.strip("*")
+    except InvalidRule:
+        return
+    assert rule.tool
+    assert rule.pattern is None or rule.pattern.strip("*")
 
 
 @settings(derandomize=True, max_examples=200)

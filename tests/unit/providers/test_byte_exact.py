@@ -19,7 +19,9 @@ from a3s_code.testing import Canned, LoopbackServer
 APIS = pytest.mark.parametrize("api", ["anthropic", "openai"])
 WORDS = st.one_of(
     st.text(max_size=12),
-    st.sampled_from(["    ", "\t", "\n", "\r\n", "\n\n", "    return x\n", "a", "aa", "aaa", "🙂", "e\u0301", "\x00", "\u2028"]),
+    st.sampled_from(
+        ["    ", "\t", "\n", "\r\n", "\n\n", "    return x\n", "a", "aa", "aaa", "🙂", "e\u0301", "\x00", "\u2028"]
+    ),
     st.sampled_from(["```json\n", "{", '{"name": "', "<tool_call>", "```", "data: x\n\n", "[DONE]"]),
 )
 PIECES = st.lists(WORDS, min_size=1, max_size=12).filter(lambda pieces: bool("".join(pieces).strip()))

@@ -131,7 +131,7 @@ async def test_leaving_a_stream_closes_its_connection_at_once(api: str) -> None:
     with LoopbackServer([endless]) as server:
         stream = create_model(server.endpoint(api), ModelSettings()).stream(PROMPT)
         assert await anext(stream) == TextDelta("word ")
-        await stream.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+        await stream.aclose()
         assert await asyncio.to_thread(server.requests[0].gone.wait, 2)
         assert asyncio.all_tasks() == before
 
@@ -252,10 +252,33 @@ with LoopbackServer(["hello"]) as server:
     assert run(script) == "True hello"
 
 
+def test_a_loop_that_ends_in_the_middle_of_a_stream_leaves_no_warning() -> None:
+    script = """
+import asyncio, gc
+from a3s_code.kernel.contracts import ModelSettings
+from a3s_code.kernel.messages import Message
+from a3s_code.kernel.ports import Prompt
+from a3s_code.providers.registry import create_model
+from a3s_code.testing import LoopbackServer
+
+async def begin(server):
+    stream = create_model(server.endpoint(), ModelSettings()).stream(Prompt("", [Message.user("x")]))
+    print((await anext(stream)).text)
+
+with LoopbackServer(["a long answer " * 1000], chunking=100) as server:
+    asyncio.run(begin(server), debug=True)
+    gc.collect()
+"""
+    assert run(script) == "a long answer a"
+
+
 def piece(api: str, text: str) -> bytes:
     if api == "openai":
         return b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % text.encode()
-    return b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"%s"}}\n\n' % text.encode()
+    return (
+        b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"%s"}}\n\n'
+        % text.encode()
+    )
 
 
 def test_replies_are_the_last_piece(ask: Any) -> None:

@@ -40,6 +40,10 @@ def call(arguments: Any = None, **fields: Any) -> dict[str, Any]:
     return {"tool_calls": [{**fields, "function": {**function, "arguments": arguments}}]}
 
 
+def read(arguments: Any, **fields: Any) -> dict[str, Any]:
+    return call(arguments, name="read", **fields)
+
+
 def test_a_whole_request_as_it_goes_out(tools: tuple[ToolSpec, ...]) -> None:
     history = [
         Message.user("Fix it ä🙂"),
@@ -183,7 +187,13 @@ async def test_content_may_come_in_typed_parts(ask: Any) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("wire", "stop"),
-    [("stop", "end"), ("length", "length"), ("content_filter", "content_filter"), ("tool_calls", "end"), ("eos", "end")],
+    [
+        ("stop", "end"),
+        ("length", "length"),
+        ("content_filter", "content_filter"),
+        ("tool_calls", "end"),
+        ("eos", "end"),
+    ],
 )
 async def test_stop_reasons(wire: str, stop: str, stream: bool, ask: Any) -> None:
     whole = Canned.json({"choices": [{"message": {"content": "x"}, "finish_reason": wire}]})
@@ -199,29 +209,33 @@ async def test_calls_end_a_turn_as_calls_whatever_the_server_says(ask: Any) -> N
 @pytest.mark.parametrize(
     ("deltas", "made"),
     [
+        ([read("", id="a", index=0), call('{"n"', index=0), call(":1}", index=0)], [("a", {"n": 1})]),
         (
-            [call("", id="a", index=0, name="read"), call('{"path"', index=0), call(':"x"}', index=0)],
-            [("a", "read", {"path": "x"})],
+            [read("", id="a", index=0), read("", id="b", index=1), call('{"n":2}', index=1), call('{"n":1}', index=0)],
+            [("a", {"n": 1}), ("b", {"n": 2})],
         ),
-        (
-            [call("", id="a", index=0, name="read"), call("", id="b", index=1, name="bash"), call("{}", index=1), call("{}", index=0)],
-            [("a", "read", {}), ("b", "bash", {})],
-        ),
-        ([call('{"path":', id="a", name="read"), call('"x"}')], [("a", "read", {"path": "x"})]),
-        ([call('{"n":1}', id="a", name="read"), call('{"n":2}', id="b", name="read")], [("a", "read", {"n": 1}), ("b", "read", {"n": 2})]),
-        (
-            [call('{"n":1}', id="a", index=0, name="read"), call('{"n":2}', id="b", index=0, name="bash")],
-            [("a", "read", {"n": 1}), ("b", "bash", {"n": 2})],
-        ),
-        ([call('{"n"', id="a", index=0, name="read"), call(":1}", id="a", index=0, name="read")], [("a", "read", {"n": 1})]),
-        ([call({"n": 1}, id="a", index=0, name="read")], [("a", "read", {"n": 1})]),
-        ([call(None, id="a", index=0, name="read")], [("a", "read", {})]),
+        ([read('{"n":', id="a"), call("1}")], [("a", {"n": 1})]),
+        ([read('{"n":1}', id="a"), read('{"n":2}', id="b")], [("a", {"n": 1}), ("b", {"n": 2})]),
+        ([read('{"n":1}', id="a", index=0), read('{"n":2}', id="b", index=0)], [("a", {"n": 1}), ("b", {"n": 2})]),
+        ([read('{"n"', id="a", index=0), read(":1}", id="a", index=0)], [("a", {"n": 1})]),
+        ([read({"n": 1}, id="a", index=0)], [("a", {"n": 1})]),
+        ([read(None, id="a", index=0)], [("a", {})]),
     ],
-)  # fmt: skip
+    ids=[
+        "in pieces",
+        "side by side",
+        "without index",
+        "two without index",
+        "two with one index",
+        "id and name repeated",
+        "arguments as an object",
+        "no arguments",
+    ],
+)
 async def test_pieces_of_calls_are_put_together(deltas: list[Any], made: list[Any], ask: Any) -> None:
     with LoopbackServer([chunks(*deltas)]) as server:
         reply = (await ask(server.endpoint())).reply
-    assert [(one.id, one.name, one.arguments) for one in reply.message.calls] == made
+    assert [(one.id, one.arguments) for one in reply.message.calls] == made
 
 
 async def test_missing_ids_are_made_and_differ(ask: Any) -> None:
@@ -271,7 +285,9 @@ async def test_arguments_that_are_no_object_are_kept_as_malformed(written: str, 
     ],
 )
 async def test_usage_counts_cached_tokens_apart(counts: dict[str, Any], usage: Usage, ask: Any) -> None:
-    with LoopbackServer([chunks({"content": "x"}, usage=counts), chunks({"content": "x"}, x_groq={"usage": counts})]) as server:
+    with LoopbackServer(
+        [chunks({"content": "x"}, usage=counts), chunks({"content": "x"}, x_groq={"usage": counts})]
+    ) as server:
         assert (await ask(server.endpoint())).reply.usage == usage
         assert (await ask(server.endpoint())).reply.usage == usage
 
@@ -288,7 +304,9 @@ async def test_missing_usage_is_estimated_and_says_so(counts: Any, ask: Any) -> 
 
 
 async def test_a_stream_without_a_finish_reason_is_no_answer(ask: Any) -> None:
-    with LoopbackServer([chunks({"content": "half"}, finish=None), chunks({"content": "half"}, finish=None, done=False)]) as server:
+    with LoopbackServer(
+        [chunks({"content": "half"}, finish=None), chunks({"content": "half"}, finish=None, done=False)]
+    ) as server:
         for _ in range(2):
             with pytest.raises(ModelProtocolError, match="cut its answer off"):
                 await ask(server.endpoint())
@@ -303,16 +321,14 @@ async def test_a_break_after_the_finish_reason_does_no_harm(ask: Any) -> None:
 
 
 async def test_an_error_as_finish_reason_is_an_error(ask: Any) -> None:
-    with LoopbackServer([chunks({"content": "x"}, finish="error")]) as server:
-        with pytest.raises(ModelProtocolError):
-            await ask(server.endpoint())
+    with LoopbackServer([chunks({"content": "x"}, finish="error")]) as server, pytest.raises(ModelProtocolError):
+        await ask(server.endpoint())
 
 
 async def test_an_error_with_a_status_in_a_stream_is_the_error_of_that_status(ask: Any) -> None:
     broken = Canned.sse(b'data: {"error": {"code": 502, "message": "upstream died"}, "choices": []}\n\n')
-    with LoopbackServer([broken]) as server:
-        with pytest.raises(ModelUnavailable, match="upstream died"):
-            await ask(server.endpoint())
+    with LoopbackServer([broken]) as server, pytest.raises(ModelUnavailable, match="upstream died"):
+        await ask(server.endpoint())
 
 
 async def test_signatures_of_calls_go_back_to_the_model_that_made_them(ask: Any) -> None:

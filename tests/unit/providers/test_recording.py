@@ -31,7 +31,9 @@ async def converse(model: ChatModel, workspace: Path, ask: Any, *, system: str =
     history = [Message.user("Where is it?", (Image("image/png", b"png"),))]
     first = await ask(model, Prompt(system, history, TOOLS))
     history.append(first.reply.message)
-    history.append(Message("tool", tuple(Observation(call.id, call.name, output) for call in first.reply.message.calls)))
+    history.append(
+        Message("tool", tuple(Observation(call.id, call.name, output) for call in first.reply.message.calls))
+    )
     return first, await ask(model, Prompt(system, history, TOOLS))
 
 
@@ -53,7 +55,7 @@ async def test_a_recording_replays_in_another_workspace(tmp_path: Path, ask: Any
 
 async def test_a_recording_is_json_to_read_and_the_same_each_time(tmp_path: Path, ask: Any) -> None:
     one = await recorded(tmp_path / "one.json", ask)
-    two = await recorded(tmp_path / "two.json", ask, workspace=Path("/other/place"))
+    two = await recorded(tmp_path / "two.json", ask, workspace=Path("/home/bob/project"))
     assert one.read_text() == two.read_text()
     recording = json.loads(one.read_text())
     assert recording["format"] == "a3s-recording/1"
@@ -130,7 +132,7 @@ async def test_a_run_longer_than_its_recording_is_told(tmp_path: Path, ask: Any)
     home = Path("/home/ann/project")
     model = ReplayModel(path, workspace=home)
     await converse(model, home, ask)
-    with pytest.raises(ReplayMismatch, match="request 3 .* ends after 2 requests"):
+    with pytest.raises(ReplayMismatch, match=r"request 3 .* ends after 2 requests"):
         await ask(model, "one more")
 
 
@@ -160,7 +162,7 @@ async def test_a_request_that_was_never_answered_is_told(tmp_path: Path, ask: An
     model = RecordingModel(ScriptedModel(["a long answer in many pieces", "ok"]), tmp_path / "r.json")
     stream = model.stream(Prompt("", [Message.user("first")]))
     await anext(stream)
-    await stream.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+    await stream.aclose()
     await ask(model, "second")
     with pytest.raises(ReplayMismatch, match="holds no reply"):
         await ask(ReplayModel(tmp_path / "r.json"), "first")

@@ -47,12 +47,13 @@ def test_the_last_event_may_lack_its_blank_line() -> None:
 
 def test_an_event_without_end_is_refused_at_a_size() -> None:
     reader = EventReader()
+    for _ in range(4):
+        reader.feed(bytes(sse.LIMIT // 4))
     with pytest.raises(ValueError, match="64 MB"):
-        for _ in range(sse.LIMIT // 2**20 + 1):
-            reader.feed(b"x" * 2**20)
+        reader.feed(b"x")
 
 
-LINES = st.lists(st.sampled_from([b"data: {\"a\": 1}", b"data:x", b"event: e", b": c", b"", b"", "data: äöü🙂".encode()]))
+LINES = st.lists(st.sampled_from([b'data: {"a": 1}', b"data:x", b"event: e", b": c", b"", b"", "data: äöü🙂".encode()]))
 ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 

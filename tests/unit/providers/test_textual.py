@@ -97,48 +97,60 @@ def test_no_beginning_of_a_real_reply_gives_a_call_that_is_not_whole(line: int) 
 
 BASH = ("bash", {"command": "ls"})
 READ = ("read", {"path": "a.py"})
+LS = '{"name": "bash", "arguments": {"command": "ls"}}'
+OPEN = '{"name": "read", "arguments": {"path": "a.py"}}'
+ECHO = '{"name": "bash", "arguments": {"command": "echo ```"}}'
+XML = """<tool_call>
+<function=read>
+<parameter=path>
+a.py
+</parameter>
+<parameter=count>
+3
+</parameter>
+<parameter=all>
+true
+</parameter>
+</function>
+</tool_call>"""
 
 
 @pytest.mark.parametrize(
     ("text", "calls", "rest"),
     [
-        ('{"name": "bash", "arguments": {"command": "ls"}}', [BASH], ""),
+        (LS, [BASH], ""),
         ('{"name": "bash", "parameters": {"command": "ls"}}', [BASH], ""),
         ('{"arguments": {"command": "ls"}, "name": "bash"}', [BASH], ""),
         ('{"name": "bash", "arguments": "{\\"command\\": \\"ls\\"}"}', [BASH], ""),
         ('{"type": "function", "function": {"name": "bash", "arguments": {"command": "ls"}}}', [BASH], ""),
         ('{"function": "bash", "arguments": {"command": "ls"}, "id": "1"}', [BASH], ""),
         ("{'name': 'bash', 'arguments': {'command': 'ls'}}", [BASH], ""),
-        ("{'name': 'bash', 'arguments': {'all': True, 'no': None, 'x': False}}", [("bash", {"all": True, "no": None, "x": False})], ""),
-        ("{'name': 'bash', 'arguments': {'command': 'say \"it\\'s\"'}}", [("bash", {"command": 'say "it\'s"'})], ""),
-        ("{'name': 'bash', 'arguments': {'command': 'a\\x41\\n'}}", [("bash", {"command": "aA\n"})], ""),
+        ("{'name': 'bash', 'arguments': {'a': True, 'b': None}}", [("bash", {"a": True, "b": None})], ""),
+        ("{'name': 'bash', 'arguments': {'a': 'say \"it\\'s\"'}}", [("bash", {"a": 'say "it\'s"'})], ""),
+        ("{'name': 'bash', 'arguments': {'a': 'a\\x41\\n'}}", [("bash", {"a": "aA\n"})], ""),
         ('{"name": "bash", "arguments": {"command": "ls",},}', [BASH], ""),
         ('{"name": "bash", "arguments": {"command": "a\nb"}}', [("bash", {"command": "a\nb"})], ""),
-        ('{{"name": "bash", "arguments": {"command": "ls"}}}', [BASH], ""),
+        ("{" + LS + "}", [BASH], ""),
         ('{{"name": "bash", "arguments": {{"command": "ls"}}}}', [BASH], ""),
-        ('[{"name": "bash", "arguments": {"command": "ls"}}, {"name": "read", "arguments": {"path": "a.py"}}]', [BASH, READ], ""),
-        ('{"name": "bash", "arguments": {"command": "ls"}}\n{"name": "read", "arguments": {"path": "a.py"}}', [BASH, READ], ""),
-        ('```\n{"name": "bash", "arguments": {"command": "ls"}}\n```', [BASH], ""),
-        ('Look:\n\n~~~json\n{"name": "bash", "arguments": {"command": "ls"}}\n~~~\nand wait', [BASH], "Look:\n\nand wait"),
-        ('```json\n{"name": "bash", "arguments": {"command": "ls"}}', [BASH], ""),
-        ('```json\n{"name": "bash", "arguments": {"command": "echo ```"}}\n```', [("bash", {"command": "echo ```"})], ""),
-        ('```json\n{"name": "bash", "arguments": {"command": "ls"}}\n```\nthen\n```json\n{"name": "read", "arguments": {"path": "a.py"}}\n```', [BASH, READ], "then\n"),
-        ('<tool_call>\n{"name": "bash", "arguments": {"command": "ls"}}\n</tool_call>', [BASH], ""),
-        ('Sure. <tool_call>{"name": "bash", "arguments": {"command": "ls"}}</tool_call> ok', [BASH], "Sure.  ok"),
-        ('<tool_call>{"name": "bash", "arguments": {"command": "ls"}}', [BASH], ""),
-        ('```xml\n<tool_call>{"name": "bash", "arguments": {"command": "ls"}}</tool_call>\n```', [BASH], ""),
+        (f"[{LS}, {OPEN}]", [BASH, READ], ""),
+        (f"{LS}\n{OPEN}", [BASH, READ], ""),
+        (f"```\n{LS}\n```", [BASH], ""),
+        (f"See:\n\n~~~json\n{LS}\n~~~\nand wait", [BASH], "See:\n\nand wait"),
+        (f"```json\n{LS}", [BASH], ""),
+        (f"```json\n{ECHO}\n```", [("bash", {"command": "echo ```"})], ""),
+        (f"```json\n{LS}\n```\nthen\n```json\n{OPEN}\n```", [BASH, READ], "then\n"),
+        (f"<tool_call>\n{LS}\n</tool_call>", [BASH], ""),
+        (f"Sure. <tool_call>{LS}</tool_call> ok", [BASH], "Sure.  ok"),
+        (f"<tool_call>{LS}", [BASH], ""),
+        (f"```xml\n<tool_call>{LS}</tool_call>\n```", [BASH], ""),
         ('<function=bash>{"command": "ls"}</function>', [BASH], ""),
-        (
-            "<tool_call>\n<function=read>\n<parameter=path>\na.py\n</parameter>\n<parameter=count>\n3\n</parameter>\n"
-            "<parameter=all>\ntrue\n</parameter>\n</function>\n</tool_call>",
-            [("read", {"path": "a.py", "count": 3, "all": True})],
-            "",
-        ),
+        (XML, [("read", {"path": "a.py", "count": 3, "all": True})], ""),
         ("<function=read><parameter=path>12</parameter></function>", [("read", {"path": "12"})], ""),
-        ('[TOOL_CALLS][{"name": "bash", "arguments": {"command": "ls"}}]', [BASH], ""),
+        (f"[TOOL_CALLS][{LS}]", [BASH], ""),
+        (f"  [TOOL_CALLS]{LS}", [BASH], ""),
         ('<|python_tag|>{"name": "bash", "parameters": {"command": "ls"}}', [BASH], ""),
     ],
-)  # fmt: skip
+)
 def test_well_known_forms_are_recovered(text: str, calls: list[Any], rest: str) -> None:
     assert found(text) == (rest, calls)
 

@@ -27,6 +27,10 @@ def post(server: LoopbackServer, path: str, body: Any, **headers: str) -> tuple[
         connection.close()
 
 
+def connected(server: LoopbackServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", urlsplit(server.base_url).port or 0), timeout=5)
+
+
 def test_the_stream_flag_decides_how_an_answer_is_sent() -> None:
     with LoopbackServer(["hello", "hello"]) as server:
         status, kind, body = post(server, PATHS["openai"], {"stream": False})
@@ -134,9 +138,8 @@ def test_no_answer_at_all_closes_the_connection() -> None:
 def test_chunking_cuts_a_stream_and_keeps_its_bytes(chunking: Any) -> None:
     with LoopbackServer(["hello ä🙂"]) as whole, LoopbackServer(["hello ä🙂"], chunking=chunking) as cut:
         expected = post(whole, PATHS["anthropic"], {"stream": True})[2]
-        port = urlsplit(cut.base_url).port
-        with socket.create_connection(("127.0.0.1", port)) as raw:
-            raw.sendall(b'POST /v1/messages HTTP/1.1\r\ncontent-length: 15\r\n\r\n{"stream": true}'[:-1] + b"}")
+        with connected(cut) as raw:
+            raw.sendall(b'POST /v1/messages HTTP/1.1\r\ncontent-length: 16\r\n\r\n{"stream": true}')
             received = b""
             while not received.endswith(b"\r\n0\r\n\r\n"):
                 received += raw.recv(65536)
@@ -151,12 +154,12 @@ def test_chunking_cuts_a_stream_and_keeps_its_bytes(chunking: Any) -> None:
 
 
 def test_requests_sent_together_are_answered_in_order() -> None:
-    with LoopbackServer(["one", Canned(delay=0.05, body=b"two"), "three"]) as server:
-        with socket.create_connection(("127.0.0.1", urlsplit(server.base_url).port)) as raw:
-            raw.sendall(b"POST /v1/messages HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}" * 3)
-            received = b""
-            while b"three" not in received:
-                received += raw.recv(65536)
+    script = ["one", Canned(delay=0.05, body=b"two"), "three"]
+    with LoopbackServer(script) as server, connected(server) as raw:
+        raw.sendall(b"POST /v1/messages HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}" * 3)
+        received = b""
+        while b"three" not in received:
+            received += raw.recv(65536)
     assert received.index(b"one") < received.index(b"two") < received.index(b"three")
 
 

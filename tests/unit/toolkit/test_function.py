@@ -190,15 +190,17 @@ def test_effects_are_unknown_unless_declared() -> None:
         decorated = tool(**options)(act)
         return decorated.effects(decorated.parse({}), workspace)
 
-    assert made() == (Effect("spend", "act"),)
+    assert made() == (Effect("unknown", "act"),)
     assert made(effects=()) == ()
     assert made(effects=("read", "release")) == (Effect("read", "/ws", "."), Effect("release", "act"))
     assert made(effects=lambda args, _: [Effect("net", args.url)]) == (Effect("net", "http://x"),)
 
 
-def test_declared_harmless_calls_may_run_side_by_side_and_unknown_ones_not() -> None:
-    assert not Action("1", "looked-up", {}, look_up.effects(look_up.parse({"word": "a"}), Path("/")), "model").changes
-    assert Action("1", "add", {}, add.effects(add.parse({"left": 1}), Path("/")), "model").changes
+def test_calls_without_a_declared_change_run_side_by_side_and_unknown_ones_need_proof() -> None:
+    harmless = Action("1", "looked-up", {}, look_up.effects(look_up.parse({"word": "a"}), Path("/")), "model")
+    unknown = Action("1", "add", {}, add.effects(add.parse({"left": 1}), Path("/")), "model")
+    assert (harmless.changes, harmless.may_change) == (False, False)
+    assert (unknown.changes, unknown.may_change) == (False, True)
 
 
 def untyped(value) -> str:  # type: ignore[no-untyped-def]  # the point

@@ -43,8 +43,8 @@ def test_arguments_are_parsed_into_the_class() -> None:
 
 def test_a_tool_that_declares_nothing_may_do_anything() -> None:
     effects = Greet().effects(GreetArgs(name="Ann"), Path("/ws"))
-    assert effects == (Effect("spend", "greet"),)
-    assert Action("1", "greet", {}, effects, "model").changes
+    assert effects == (Effect("unknown", "greet"),)
+    assert Action("1", "greet", {}, effects, "model").may_change
 
 
 @pytest.mark.parametrize(

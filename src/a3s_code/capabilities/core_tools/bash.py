@@ -36,7 +36,7 @@ class Bash(Tool):
     description = "Run a shell command in the workspace."
     Args = BashArgs
 
-    def effects(self, args: BashArgs, workspace: Path) -> tuple[Effect, ...]:  # noqa: ARG002  # it runs anywhere
+    def effects(self, args: BashArgs, workspace: Path) -> tuple[Effect, ...]:
         return (Effect("exec", args.command),)
 
     async def invoke(self, args: BashArgs, context: ToolContext) -> ToolOutput:

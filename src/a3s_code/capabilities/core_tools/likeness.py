@@ -15,16 +15,15 @@ CANDIDATES = 20
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A place: the number of its first line, from 1, its lines, and whether only blanks differ."""
+    """A place: the number of its first line, from 1, its lines, and in words how they differ."""
 
     number: int
     lines: list[str]
-    only_blanks: bool
+    difference: str
 
     def render(self) -> str:
-        why = "Only the blanks differ there" if self.only_blanks else "Nearest lines"
         rows = [f"{number:>6}\t{line[:LINE_CHARACTERS]}" for number, line in enumerate(self.lines, self.number)]
-        return f"{why}:\n" + "\n".join(rows)
+        return f"{self.difference}:\n" + "\n".join(rows)
 
 
 def find_nearest(text: str, wanted: str) -> Likeness | None:
@@ -33,10 +32,14 @@ def find_nearest(text: str, wanted: str) -> Likeness | None:
     aims = [line.removesuffix("\r") for line in wanted.strip("\r\n").split("\n")]
     plain = ["".join(line.split()) for line in lines]
     plain_aims = ["".join(line.split()) for line in aims]
+    if not any(plain_aims):
+        return None
     size = len(aims)
     for start in range(len(lines) - size + 1):
         if plain[start] == plain_aims[0] and plain[start : start + size] == plain_aims:
-            return Likeness(start + 1, lines[start : start + size][:MAX_SHOWN], only_blanks=True)
+            found = lines[start : start + size]
+            difference = "These lines are there" if found == aims else "Only the blanks differ there"
+            return Likeness(start + 1, found[:MAX_SHOWN], difference)
     place = max(range(size), key=lambda index: len(plain_aims[index]))
     best = _most_like(lines, aims[place])
     if best is None:
@@ -44,7 +47,7 @@ def find_nearest(text: str, wanted: str) -> Likeness | None:
     start = max(best - place, 0)
     if size > MAX_SHOWN:
         start = max(start, best - MAX_SHOWN // 2)
-    return Likeness(start + 1, lines[start : start + min(size + 2, MAX_SHOWN)], only_blanks=False)
+    return Likeness(start + 1, lines[start : start + min(size + 2, MAX_SHOWN)], "Nearest lines")
 
 
 def _most_like(lines: list[str], aim: str) -> int | None:

@@ -14,7 +14,9 @@ from pydantic import AfterValidator
 from a3s_code.kernel.contracts import Effect, EffectKind
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.files import FileChanged, NotRegular
-from a3s_code.system.paths import Resolved, check, relative, resolve
+from a3s_code.system.globs import GlobError
+from a3s_code.system.matches import SearchError
+from a3s_code.system.paths import PathError, Resolved, check, relative, resolve
 from a3s_code.toolkit import Tool
 
 ARTIFACT = "a3s://"
@@ -48,7 +50,7 @@ class PathTool(Tool):
 
     @abstractmethod
     async def perform(self, args: Any, context: ToolContext, place: Resolved) -> ToolOutput:
-        """Do it at `place`; may raise Failed, OSError, or a ValueError for an argument that makes no sense."""
+        """Do it at `place`; may raise Failed, OSError, PathError, GlobError, SearchError."""
 
     async def perform_on_text(self, args: Any, context: ToolContext, text: str) -> ToolOutput:
         """Do it on the text of an artifact."""
@@ -79,7 +81,7 @@ class PathTool(Tool):
             return ToolOutput.failure(f"{given} is {wrong}{_instead(wrong.kind)}", "unsupported")
         except OSError as error:
             return ToolOutput.failure(f"{given}: {error.strerror or error}")
-        except ValueError as error:
+        except (PathError, GlobError, SearchError) as error:
             return ToolOutput.failure(str(error), "invalid_argument")
 
     def _is_artifact(self, given: str) -> bool:

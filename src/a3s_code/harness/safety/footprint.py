@@ -76,14 +76,19 @@ def trace_files(reading: Reading, workspace: str, home: str) -> Footprint:
 def trace_mentions(reading: Reading, workspace: str, home: str) -> Iterator[str]:
     """Every path that a word may stand for, links not resolved, but for those that the footprint holds."""
     place = _Place(_working_folders(reading, workspace, home), home)
+    for word in _list_mentions(reading):
+        for text in _embedded_paths(word.text):
+            if text and len(text) <= _MAX_PATH:
+                yield from filter(None, place.spell(text))
+
+
+def _list_mentions(reading: Reading) -> Iterator[Word]:
     for candidate in reading.candidates:
         name = program(candidate.words[0])
         traced = name in READERS or name in WRITERS
         for word in candidate.words if name not in _MUTE else ():
             if word.fixed and (not traced or word.text.startswith("-")):
-                for text in _embedded_paths(word.text):
-                    if text and len(text) <= _MAX_PATH:
-                        yield from filter(None, place.spell(text))
+                yield word
 
 
 class _Place:

@@ -87,7 +87,7 @@ class PathPattern:
             pattern = home + pattern[1:]
         self.absolute = pattern.startswith("/")
         beneath_only = pattern.endswith("/**")
-        self._bare = "/" not in (pattern if granting else pattern.rstrip("/"))
+        self._bare = "/" not in (pattern if granting else pattern.rstrip("/") or "/")
         pattern = pattern.removesuffix("/**").rstrip("/") or "/"
         flags = re.DOTALL | (0 if granting else re.IGNORECASE)
         if self._bare:

@@ -13,7 +13,15 @@ from a3s_code.harness.safety.permissions import PermissionPolicy
 from a3s_code.kernel.contracts import Decision, Effect
 from a3s_code.kernel.tool import Action
 
-KINDS = {"read": "read", "grep": "read", "ls": "read", "glob": "read", "write": "write", "edit": "write", "patch": "write"}
+KINDS = {
+    "read": "read",
+    "grep": "read",
+    "ls": "read",
+    "glob": "read",
+    "write": "write",
+    "edit": "write",
+    "patch": "write",
+}
 
 Judge = Callable[..., Decision]
 

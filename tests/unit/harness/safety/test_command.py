@@ -108,8 +108,27 @@ def test_lists_of_simple_commands_are_plain(command: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["a & b", "(a)", "{ a; }", "a $(b)", "a `b`", "if a; then b; fi", "! a", "time a", "f() { a; }", "a <(b)", "a ${b:-c}"]
-    + ["cat <<E\nE", "a <<< b", "a |& b", "[[ a ]]", "((1))", "a $((1))", "coproc a", "x=(a b)"],
+    [
+        "a & b",
+        "(a)",
+        "{ a; }",
+        "a $(b)",
+        "a `b`",
+        "if a; then b; fi",
+        "! a",
+        "time a",
+        "f() { a; }",
+        "a <(b)",
+        "a ${b:-c}",
+        "cat <<E\nE",
+        "a <<< b",
+        "a |& b",
+        "[[ a ]]",
+        "((1))",
+        "a $((1))",
+        "coproc a",
+        "x=(a b)",
+    ],
 )
 def test_anything_else_is_not_plain(command: str) -> None:
     assert not split(command).plain
@@ -121,18 +140,25 @@ def test_characters_that_hide_text_are_noticed(char: str) -> None:
     assert not split("ls\t\u00e9\n").odd
 
 
-PIECES = "a 'b' \" ' \\ $ ` ( ) { } ; & | < > \n # << <<E E $( ${ $(( if then fi case esac do done [[ = ~ * \0 \ud800 \u202e $'".split(" ")
+PIECES = "a 'b' \" ' \\ $ ` ( ) { } ; & | < > \n # << <<E E $( ${ $(( if then fi case esac do done [[ = ~ * $'".split(
+    " "
+)
+PIECES += ["\0", "\ud800", "\u202e"]
 
 
 def test_random_junk_never_raises() -> None:
     random_source = random.Random(7)
     for _ in range(3000):
-        junk = "".join(random_source.choice(PIECES) + random_source.choice(["", " "]) for _ in range(random_source.randint(0, 12)))
+        junk = "".join(
+            random_source.choice(PIECES) + random_source.choice(["", " "]) for _ in range(random_source.randint(0, 12))
+        )
         reading = read_command(junk)
         assert reading.command is split(junk) or reading.command == split(junk)
 
 
-@pytest.mark.parametrize("unit", ["true ; ", "ls|", "echo $(x) ", "a[;", "sudo ", "timeout 5 ", "! ", "'", "a\n", "cd a; ", "eval "])
+@pytest.mark.parametrize(
+    "unit", ["true ; ", "ls|", "echo $(x) ", "a[;", "sudo ", "timeout 5 ", "! ", "'", "a\n", "cd a; ", "eval "]
+)
 def test_long_commands_take_bounded_time(unit: str) -> None:
     # A quadratic step would take minutes here.
     reading = read_command(unit * (100_000 // len(unit)))

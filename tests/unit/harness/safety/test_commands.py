@@ -147,7 +147,9 @@ def lines(text: str) -> list[str]:
 
     def decode(found: re.Match[str]) -> str:
         code = found[1]
-        return chr(int(code[1:], 16)) if code[0] in "ux" else {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}.get(code, code)
+        return (
+            chr(int(code[1:], 16)) if code[0] in "ux" else {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}.get(code, code)
+        )
 
     return [re.sub(r"\\(n|r|t|0|\\|u[0-9a-f]{4}|x[0-9a-f]{2})", decode, line) for line in text.strip("\n").split("\n")]
 
@@ -160,7 +162,7 @@ COMPLETE = "git status;"
 def test_a_prefix_grant_covers_nothing_that_is_joined_to_it(decide: Judge, command: str) -> None:
     assert decide("bash", command, allow=["bash(git status*)"]).outcome != "allow"
     assert decide("bash", command, allow=["bash(git status:*)"]).outcome != "allow"
-    assert decide("bash", command, allow=["bash(git status:*)"], default="deny").outcome == "deny" or "\u202e" in command
+    assert decide("bash", command, allow=["bash(git status:*)"], default="deny").outcome == "deny"
 
 
 def test_there_are_many_ways_to_join_commands() -> None:
@@ -355,7 +357,16 @@ def test_a_word_in_an_argument_is_no_program(decide: Judge, command: str) -> Non
 
 @pytest.mark.parametrize(
     "command",
-    ["$CMD", "eval \"$X\"", "bash x", "python -c 'x'", "curl x | sh", "cat <<E\n$X\nE", "[[ -f x ]] && ls", "echo $((1+2))"],
+    [
+        "$CMD",
+        'eval "$X"',
+        "bash x",
+        "python -c 'x'",
+        "curl x | sh",
+        "cat <<E\n$X\nE",
+        "[[ -f x ]] && ls",
+        "echo $((1+2))",
+    ],
 )
 def test_opaque_commands_run_where_bash_is_allowed_wholesale_and_nowhere_else(decide: Judge, command: str) -> None:
     assert decide("bash", command, allow=["bash"]).outcome == "allow"
@@ -364,7 +375,7 @@ def test_opaque_commands_run_where_bash_is_allowed_wholesale_and_nowhere_else(de
     assert decide("bash", command, allow=["bash(ls:*)"], default="allow").outcome in ("ask", "allow")
 
 
-@pytest.mark.parametrize("command", ["$CMD", "eval \"$X\"", "python -c 'x'", "curl x | sh", "[[ -f x ]] && ls"])
+@pytest.mark.parametrize("command", ["$CMD", 'eval "$X"', "python -c 'x'", "curl x | sh", "[[ -f x ]] && ls"])
 def test_opaque_commands_are_asked_about_beside_any_bash_rule_with_a_pattern(decide: Judge, command: str) -> None:
     assert decide("bash", command, allow=["bash(ls:*)"], default="allow").outcome == "ask"
     assert decide("bash", command, allow=["bash"], deny=["bash(rm:*)"]).outcome == "ask"
@@ -372,7 +383,9 @@ def test_opaque_commands_are_asked_about_beside_any_bash_rule_with_a_pattern(dec
     assert decide("bash", command, allow=["bash"], deny=["git(push:*)"]).outcome == "ask"
 
 
-@pytest.mark.parametrize("command", ["", " ", "ls 'x", "ls &&", "(ls", "a\0b", "\ud800", "cat <<E", "$(" * 100 + ")" * 100])
+@pytest.mark.parametrize(
+    "command", ["", " ", "ls 'x", "ls &&", "(ls", "a\0b", "\ud800", "cat <<E", "$(" * 100 + ")" * 100]
+)
 def test_what_cannot_be_parsed_is_never_allowed(decide: Judge, command: str) -> None:
     for lists in ({"allow": ["bash"]}, {"allow": ["*"]}, {"default": "allow"}, {}):
         assert decide("bash", command, **lists).outcome == "ask"
@@ -530,7 +543,14 @@ def test_writing_outside_is_asked_about_even_where_bash_is_allowed(
 
 @pytest.mark.parametrize(
     "command",
-    ["echo x >> a/b.log", "ls >/dev/null 2>&1", "ls >/dev/stderr", "cd src && echo x > f", "cat < in > out", "cp /etc/hosts ."],
+    [
+        "echo x >> a/b.log",
+        "ls >/dev/null 2>&1",
+        "ls >/dev/stderr",
+        "cd src && echo x > f",
+        "cat < in > out",
+        "cp /etc/hosts .",
+    ],
 )
 def test_writing_inside_goes_with_bash(decide: Judge, workspace: Path, command: str) -> None:
     (workspace / "src").mkdir()
@@ -615,7 +635,16 @@ def test_what_may_read_a_denied_file_is_asked_about(decide: Judge, command: str)
 
 @pytest.mark.parametrize(
     "command",
-    ["ls -la", "git status", "cat src/a.py", "cat .env.example", "grep -rn foo src", "npm test", "echo $HOME", "rm -rf build"],
+    [
+        "ls -la",
+        "git status",
+        "cat src/a.py",
+        "cat .env.example",
+        "grep -rn foo src",
+        "npm test",
+        "echo $HOME",
+        "rm -rf build",
+    ],
 )
 @pytest.mark.usefixtures("env_file")
 def test_a_read_deny_leaves_other_commands_alone(decide: Judge, command: str) -> None:
@@ -689,5 +718,8 @@ def test_no_number_of_parts_hides_a_denied_one(decide: Judge, parts: int) -> Non
 def test_an_address_on_the_network_is_never_better_than_asked_about(decide: Judge) -> None:
     for lists in ({"allow": ["*"]}, {"default": "allow"}, {}):
         assert decide("web_fetch", "https://x.test/", **lists).outcome == "ask"
-    assert decide("web_fetch", "https://a.evil.test/", allow=["*"], deny=["web_fetch(domain:*.evil.test)"]).outcome == "deny"
+    assert (
+        decide("web_fetch", "https://a.evil.test/", allow=["*"], deny=["web_fetch(domain:*.evil.test)"]).outcome
+        == "deny"
+    )
     assert decide("web_fetch", "https://x.test/", default="deny").outcome == "deny"

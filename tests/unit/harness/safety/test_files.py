@@ -138,14 +138,23 @@ def test_searching_a_folder_that_holds_denied_files_is_asked_about(decide: Judge
     assert decide("ls", ".", allow=["*"], deny=["read(.env)"]).outcome == "allow"
 
 
-def test_outside_the_workspace_nothing_is_better_than_asked_about(decide: Judge, workspace: Path, tmp_path: Path) -> None:
+def test_outside_the_workspace_nothing_is_better_than_asked_about(
+    decide: Judge, workspace: Path, tmp_path: Path
+) -> None:
     outside = tmp_path / "out"
     outside.mkdir()
     (outside / "s.txt").touch()
     (workspace / "link").symlink_to(outside)
     (workspace / "deep").mkdir()
     (workspace / "deep" / "link").symlink_to(outside)
-    for spelled in ("link/s.txt", "../out/s.txt", str(outside), "deep/link/../x", f"{workspace}-evil/a", "//etc/passwd"):
+    for spelled in (
+        "link/s.txt",
+        "../out/s.txt",
+        str(outside),
+        "deep/link/../x",
+        f"{workspace}-evil/a",
+        "//etc/passwd",
+    ):
         assert decide("read", spelled, allow=["*"]).outcome == "ask"
         assert decide("read", spelled, default="allow").outcome == "ask"
         assert decide("read", spelled, allow=["*"], deny=["read"]).outcome == "deny"
@@ -200,7 +209,9 @@ def test_a_pattern_for_a_tool_without_files_or_commands_is_held_against_its_argu
         ("read", "/etc/passwd", "an allow rule read(/etc/passwd) would"),
     ],
 )
-def test_the_reason_names_a_rule_that_would_allow_the_call(decide: Judge, tool: str, subject: str | None, rule: str) -> None:
+def test_the_reason_names_a_rule_that_would_allow_the_call(
+    decide: Judge, tool: str, subject: str | None, rule: str
+) -> None:
     decision = decide(tool, subject)
     assert decision.outcome == "ask"
     assert rule in decision.reason

@@ -110,7 +110,9 @@ async def test_a_decision_names_the_rule_and_its_source(decide: Judge) -> None:
     assert decide("read", "/etc/passwd", allow=["read"]).source == "boundary"
 
 
-async def test_a_hosts_gate_stands_in_for_the_allow_rules_and_the_default(workspace: Path, home: Path, act: Act) -> None:
+async def test_a_hosts_gate_stands_in_for_the_allow_rules_and_the_default(
+    workspace: Path, home: Path, act: Act
+) -> None:
     policy = PermissionPolicy(allow=["read"], ask=["write"], deny=["bash(rm:*)"], default_decision="deny")
     for outcome in ("allow", "ask", "deny"):
         gate = build_gate(policy, workspace, home, custom=Says(outcome))
@@ -156,7 +158,12 @@ async def test_a_cancelled_gate_passes_the_cancellation_on(act: Act) -> None:
 
 RULES = ["read", "read(src/**)", "write(src/*)", "edit", "bash", "bash(git:*)", "bash(git push:*)", "bash(rm*)", "grep"]
 RULES += ["*", "read(.env)", "write(**/*.lock)", "mcp__x", "bash(* -f*)", "plan", "read(~/.ssh/**)", "write(/etc/**)"]
-CALLS: list[tuple[str, str | None]] = [("read", "src/a"), ("read", ".env"), ("read", "/etc/passwd"), ("write", "src/x.lock")]
+CALLS: list[tuple[str, str | None]] = [
+    ("read", "src/a"),
+    ("read", ".env"),
+    ("read", "/etc/passwd"),
+    ("write", "src/x.lock"),
+]
 CALLS += [("edit", "src/a"), ("bash", "git push -f"), ("bash", "git log && rm x"), ("bash", "echo $(x) > src/y")]
 CALLS += [("bash", "cat .env"), ("bash", "'"), ("grep", "."), ("plan", None), ("read", "~/.ssh/id"), ("bash", "$X")]
 

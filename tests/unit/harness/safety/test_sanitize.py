@@ -17,9 +17,9 @@ def test_text_with_nothing_to_clean_comes_back_as_the_same_object() -> None:
         assert sanitizer.clean(text) is text
 
 
-@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\udfffb"])
-def test_what_no_request_can_carry_is_replaced(text: str) -> None:
-    assert TextSanitizer().clean(text) == "a\ufffdb"
+@pytest.mark.parametrize("code", [0, 0xD800, 0xDBFF, 0xDC00, 0xDFFF])
+def test_what_no_request_can_carry_is_replaced(code: int) -> None:
+    assert TextSanitizer().clean(f"a{chr(code)}b") == "a\ufffdb"
 
 
 def test_secrets_are_taken_out_wherever_they_stand() -> None:

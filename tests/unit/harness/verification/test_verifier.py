@@ -98,7 +98,9 @@ async def test_a_program_that_is_missing_proves_nothing(state: SessionState, exe
 
 async def test_optional_checks_decide_nothing_and_are_named_as_risks(state: SessionState, execute: Execute) -> None:
     state.changes = 1
-    verification = await CheckVerifier([Check("true"), Check("exit 3", id="lint", required=False)]).verify(state, execute)
+    verification = await CheckVerifier([Check("true"), Check("exit 3", id="lint", required=False)]).verify(
+        state, execute
+    )
     assert verification.verdict == "verified"
     assert verification.residual_risks == ("optional check lint (exit 3) failed: exit 3",)
 
