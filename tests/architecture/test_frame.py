@@ -177,12 +177,10 @@ def test_only_the_assembler_builds_a_prompt() -> None:
     assert builders == {"harness/context/assembler.py"}
 
 
-def test_only_the_composition_root_knows_every_layer() -> None:
-    boxes: dict[str, set[str]] = {}
-    for module, targets in module_imports().items():
-        boxes[module] = {box(target) for target in targets}
+def test_only_the_composition_root_puts_the_boxes_together() -> None:
+    boxes = {module: {box(target) for target in targets} for module, targets in module_imports().items()}
     edges = {"harness", "capabilities", "providers", "stores", "config"}
-    assert {module for module, known in boxes.items() if known >= edges} == {"a3s_code.api.assembly"}
+    assert {module for module, known in boxes.items() if len(known & edges) > 2} == {"a3s_code.api.assembly"}
 
 
 def test_files_functions_and_nesting_keep_their_size() -> None:

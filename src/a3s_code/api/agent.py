@@ -8,8 +8,9 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from a3s_code.api.assembly import Models, build_session
+from a3s_code.api.assembly import build_session
 from a3s_code.api.async_session import AsyncAgentSession
+from a3s_code.api.models import Models
 from a3s_code.api.options import SessionFields, SessionOptions
 from a3s_code.api.portal import portal
 from a3s_code.api.session import AgentSession
@@ -31,6 +32,7 @@ class AsyncAgent:
 
     def __init__(self, config: Config) -> None:
         self._models = Models(config)
+        self._models.warm()
         self._sessions: weakref.WeakSet[AsyncAgentSession] = weakref.WeakSet()
         self._closed = False
 

@@ -101,6 +101,10 @@ class SessionOptions:
     def __repr__(self) -> str:
         return f"SessionOptions({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
+    def given(self, name: str, otherwise: Any) -> Any:
+        """The field, if it was assigned, else `otherwise`."""
+        return vars(self).get(name, otherwise)
+
     def merged(self, **given: Unpack[SessionFields]) -> SessionOptions:
         """A copy with these fields on top; the original may change afterwards without effect on the copy."""
         fields: SessionFields = {**vars(self), **given}  # type: ignore[typeddict-item]  # vars holds checked fields

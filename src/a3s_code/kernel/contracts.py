@@ -62,21 +62,23 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a model costs, in the currency of the configuration, per million tokens."""
+    """What a model costs, in the currency of the configuration, per million tokens; None where that is not known."""
 
     input: Decimal
     output: Decimal
-    cache_read: Decimal
-    cache_write: Decimal
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
 
-    def of(self, usage: Usage) -> Decimal:
-        """The cost of `usage`, unrounded."""
-        total = (
-            self.input * usage.input_tokens
-            + self.output * usage.output_tokens
-            + self.cache_read * usage.cache_read_tokens
-            + self.cache_write * usage.cache_write_tokens
-        )
+    def of(self, usage: Usage) -> Decimal | None:
+        """The cost of `usage`, unrounded; None when it holds tokens of unknown price."""
+        total = self.input * usage.input_tokens + self.output * usage.output_tokens
+        for price, tokens in (
+            (self.cache_read, usage.cache_read_tokens),
+            (self.cache_write, usage.cache_write_tokens),
+        ):
+            if price is None and tokens:
+                return None
+            total += (price or 0) * tokens
         return total / 1_000_000
 
 

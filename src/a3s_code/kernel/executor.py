@@ -190,6 +190,7 @@ class ToolExecutor:
             return Confirmation(approved=False, reason=f"the confirmation failed: {describe(error)}")
 
     def _refuse(self, call: ToolCall, shown: str, decision: Decision, caller: Caller) -> ToolOutput:
+        decision = replace(decision, reason=self._sanitizer.clean(decision.reason))
         caller.emit(events.PermissionDenied(call.id, call.name, shown, decision.reason, decision.rule, decision.source))
         if caller.run is not None:
             caller.run.refused.append(Refusal(call, decision))

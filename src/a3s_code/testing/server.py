@@ -130,10 +130,11 @@ class LoopbackServer:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
+        sending = [connection.sending for connection in self._connections if connection.sending is not None]
         self._drop()
-        # The transports report that they are closed in the next turn of the loop.
+        # A dropped connection cancels what it is sending, in the next turn of the loop.
         await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.gather(*sending, return_exceptions=True)
 
     def _drop(self) -> None:
         for connection in list(self._connections):
@@ -163,8 +164,8 @@ class _Connection(asyncio.Protocol):
         self._server = server
         self._buffer = bytearray()
         self._transport: asyncio.Transport
-        self._waiting: deque[LoopbackRequest] = deque()
-        self._sending: asyncio.Task[None] | None = None
+        self._waiting: deque[tuple[str, str, Mapping[str, str], bytes]] = deque()
+        self.sending: asyncio.Task[None] | None = None
         self._current: LoopbackRequest | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -174,8 +175,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server._connections.discard(self)
-        if self._sending is not None:
-            self._sending.cancel()
+        if self.sending is not None:
+            self.sending.cancel()
         if self._current is not None:
             self._current.gone.set()
 
@@ -188,7 +189,7 @@ class _Connection(asyncio.Protocol):
             self._waiting.append(request)
         self._answer_next()
 
-    def _next(self) -> LoopbackRequest | None:
+    def _next(self) -> tuple[str, str, Mapping[str, str], bytes] | None:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return None
@@ -200,17 +201,17 @@ class _Connection(asyncio.Protocol):
         method, path, _ = first.split(" ", 2)
         body = bytes(self._buffer[end + 4 : end + 4 + size])
         del self._buffer[: end + 4 + size]
-        return LoopbackRequest(len(self._server.requests) + len(self._waiting) + 1, method, path, headers, body)
+        return method, path, headers, body
 
     def _answer_next(self) -> None:
-        while self._waiting and self._sending is None:
-            self._current = request = self._waiting.popleft()
+        while self._waiting and self.sending is None:
+            self._current = request = LoopbackRequest(len(self._server.requests) + 1, *self._waiting.popleft())
             try:
                 response = self._server.respond(request)
             except Exception as error:  # noqa: BLE001 - a script's own exception must reach the test, as an answer
                 response = _refusal(400, f"the script raised {type(error).__name__}: {error}")
             if response.delay or any(isinstance(chunk, float | int) for chunk in response.chunks or ()):
-                self._sending = asyncio.get_running_loop().create_task(self._send_slowly(response))
+                self.sending = asyncio.get_running_loop().create_task(self._send_slowly(response))
                 return
             for piece in _pieces(response):
                 assert isinstance(piece, bytes)
@@ -224,7 +225,7 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(piece)
             else:
                 await asyncio.sleep(piece)
-        self._sending = None
+        self.sending = None
         self._sent(response)
         self._answer_next()
 

@@ -315,3 +315,21 @@ async def test_a_key_that_a_server_repeats_is_covered(ask: Any) -> None:
     headers = {"Authorization": "Bearer other-secret-456"}
     other, _ = await failing(ask, "openai", error("e", "you sent Bearer other-secret-456", 401), headers=headers)
     assert "other-secret" not in str(other)
+
+
+@APIS
+async def test_a_slow_consumer_is_not_taken_for_a_silent_server(api: str) -> None:
+    end = {
+        "anthropic": b'data: {"type":"message_stop"}\n\n',
+        "openai": b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
+    }
+    answer = Canned.sse(TEXT[api], 0.3, TEXT[api], 0.05, end[api])
+    with LoopbackServer([answer]) as server:
+        stream = create_model(server.endpoint(api), ModelSettings(timeout_ms=200)).stream(
+            Prompt("", [Message.user("hi")])
+        )
+        heard = []
+        async for piece in stream:
+            heard.append(piece)
+            await asyncio.sleep(0.35)
+    assert [piece for piece in heard if isinstance(piece, TextDelta)] == [TextDelta("half")] * 2

@@ -1,0 +1,93 @@
+"""Models: from "provider/model" and a configuration to a ChatModel and its price."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from a3s_code.config.endpoints import ModelConfig
+from a3s_code.config.schema import Config
+from a3s_code.errors import A3SError, ConfigError
+from a3s_code.kernel.contracts import ModelSettings, Price
+from a3s_code.kernel.messages import Delta, Reply
+from a3s_code.kernel.ports import ChatModel, Prompt
+from a3s_code.providers.endpoint import OFFLINE, ModelEndpoint
+from a3s_code.providers.registry import create_model, warm
+
+
+class UnusableModel:
+    """Stands for a model that the configuration does not give: sessions open, the first request raises why."""
+
+    def __init__(self, name: str, error: A3SError) -> None:
+        self.name = name
+        self._error = error
+
+    def stream(self, prompt: Prompt) -> AsyncIterator[Delta | Reply]:
+        raise self._error
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of one configuration."""
+
+    config: Config
+
+    def warm(self) -> None:
+        """Begin to load the SDK of the default model in the background."""
+        try:
+            endpoint, _ = self._find(None, Path())
+        except A3SError:
+            return  # told at the first request, by the session that asks
+        if endpoint.provider not in OFFLINE:
+            warm(endpoint.speaks)
+
+    def open(
+        self, given: str | ChatModel | None, settings: ModelSettings, workspace: Path
+    ) -> tuple[ChatModel, Price | None]:
+        """The model to ask, and what it costs where that is known."""
+        if given is not None and not isinstance(given, str):
+            return given, None
+        try:
+            endpoint, listed = self._find(given, workspace)
+            if settings.max_output_tokens is None and listed.limit.output:
+                settings = replace(settings, max_output_tokens=listed.limit.output)
+            return create_model(endpoint, settings), _price(listed)
+        except ConfigError as error:
+            return UnusableModel(given or self.config.default_model or "none", error), None
+
+    def _find(self, given: str | None, workspace: Path) -> tuple[ModelEndpoint, ModelConfig]:
+        label, model_id = self.config.model_ref(given)
+        provider = self.config.providers.get(label)
+        if provider is not None:
+            listed, path = provider.model(model_id), provider.path
+        elif label in OFFLINE:
+            listed, path = ModelConfig(id=model_id, name=model_id), None
+        else:
+            known = ", ".join(sorted(self.config.providers)) or "none"
+            raise self.config.error(
+                "default_model",
+                f'there is no provider "{label}"; configured: {known}',
+                f'write providers "{label}" {{ api_key = env("...") }} in the configuration',
+            )
+        endpoint = ModelEndpoint(
+            provider=label,
+            model=model_id,
+            api=listed.api,
+            base_url=listed.base_url,
+            api_key=None if listed.api_key is None else listed.api_key.reveal(),
+            api_key_variable=listed.api_key_variable,
+            headers={name: value.reveal() for name, value in listed.headers.items()},
+            stream=listed.stream,
+            tool_calls=listed.tool_call,
+            path=path,
+            workspace=workspace,
+        )
+        return endpoint, listed
+
+
+def _price(listed: ModelConfig) -> Price | None:
+    cost = listed.cost
+    if cost is None or cost.input is None or cost.output is None:
+        return None
+    return Price(cost.input, cost.output, cost.cache_read, cost.cache_write)
