@@ -162,11 +162,10 @@ class ModelEndpoint:
 
     def check(self) -> None:
         """Raise ConfigError for a URL, key or header that cannot be sent; values are never shown."""
-        parts = urlsplit(self.base)
         where = f"providers.{self.provider}"
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_web_address(self.base):
             raise ConfigError(
-                f'the base URL of "{self.provider}" is no http or https URL: {self.shown_url!r}',
+                f'the base URL of "{self.provider}" is no http or https URL',
                 key=f"{where}.base_url",
                 hint='write it like "https://HOST/v1"',
             )
@@ -179,6 +178,14 @@ class ModelEndpoint:
         for name, value in self.headers.items():
             if not _HEADER_VALUE.fullmatch(value) or not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name, re.ASCII):
                 raise ConfigError(f"the header {name!r} cannot be sent as written", key=f"{where}.headers")
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _own_api(provider: str) -> Api:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from a3s_code.kernel.tool import ToolSpec
-from a3s_code.providers.printed import TAGS, PrintedCall, read_calls, read_tagged
+from a3s_code.providers.printed import TAGS, PrintedCall, Region, read_calls, read_tagged
 
 _Verdict = Literal["call", "text", "unsure"]
 
@@ -169,7 +169,7 @@ def _judge_json(text: str, at: int, tools: Mapping[str, ToolSpec]) -> _Verdict:
     return "unsure" if value.end() == len(text) and any(k.startswith(value["value"]) for k in known) else "text"
 
 
-def _region(text: str, found: re.Match[str], tools: Mapping[str, ToolSpec]) -> tuple[int, list[PrintedCall]] | None:
+def _region(text: str, found: re.Match[str], tools: Mapping[str, ToolSpec]) -> Region | None:
     """The end of the calls that stand at a candidate, and the calls; None where it holds anything else."""
     if found["tag"]:
         return read_tagged(text, found.start("tag"), found["tag"], tools)
@@ -181,9 +181,7 @@ def _region(text: str, found: re.Match[str], tools: Mapping[str, ToolSpec]) -> t
     return _closed(text, inner, re.compile(r"\s*" + re.escape(found["fence"]) + r"[`~]*[ \t]*"))
 
 
-def _closed(
-    text: str, inner: tuple[int, list[PrintedCall]] | None, closing: re.Pattern[str]
-) -> tuple[int, list[PrintedCall]] | None:
+def _closed(text: str, inner: Region | None, closing: re.Pattern[str]) -> Region | None:
     """`inner` up to its closing mark, the end of the text, or a further value that is cut; None at other text."""
     if inner is None:
         return None

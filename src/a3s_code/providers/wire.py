@@ -47,7 +47,7 @@ def dumps(value: Any) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return list(value)
     raise TypeError(f"{type(value).__name__} has no place in JSON")
 

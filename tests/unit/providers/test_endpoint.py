@@ -69,7 +69,10 @@ def test_a_label_asked_in_the_other_format_needs_its_address() -> None:
         create_model(ModelEndpoint("deepseek", "m", api="anthropic"), ModelSettings())
 
 
-@pytest.mark.parametrize("base_url", ["api.acme.com/v1", "ftp://h/v1", "https:///v1", ""])
+@pytest.mark.parametrize(
+    "base_url",
+    ["api.acme.com/v1", "ftp://h/v1", "https:///v1", "", "http://[::1", "http://h:99999", "http://h:port/v1"],
+)
 def test_a_base_url_must_be_a_url(base_url: str) -> None:
     with pytest.raises(ConfigError, match="no http or https URL"):
         create_model(ModelEndpoint("acme", "m", base_url=base_url), ModelSettings())
