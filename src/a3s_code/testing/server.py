@@ -215,12 +215,16 @@ class _Connection(asyncio.Protocol):
                 return
             for piece in _pieces(response):
                 assert isinstance(piece, bytes)
+                if self._transport.is_closing():
+                    return
                 self._transport.write(piece)
             self._sent(response)
 
     async def _send_slowly(self, response: Canned) -> None:
         await asyncio.sleep(response.delay)
         for piece in _pieces(response):
+            if self._transport.is_closing():
+                return
             if isinstance(piece, bytes):
                 self._transport.write(piece)
             else:

@@ -4,6 +4,8 @@ import http.client
 import json
 import random
 import socket
+import struct
+import threading
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -161,6 +163,24 @@ def test_requests_sent_together_are_answered_in_order() -> None:
         while b"three" not in received:
             received += raw.recv(65536)
     assert received.index(b"one") < received.index(b"two") < received.index(b"three")
+
+
+def test_a_client_that_is_gone_gets_no_further_piece(caplog: pytest.LogCaptureFixture) -> None:
+    left = threading.Event()
+
+    def answer(request: LoopbackRequest) -> str:
+        left.wait(5)
+        return "a long answer " * 100
+
+    with LoopbackServer(answer, chunking=10) as server:
+        with connected(server) as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raw.sendall(b'POST /v1/messages HTTP/1.1\r\ncontent-length: 16\r\n\r\n{"stream": true}')
+            while not server.requests:
+                time.sleep(0.005)
+        left.set()
+        assert server.requests[0].gone.wait(2)
+    assert caplog.messages == []
 
 
 def test_it_is_fast_enough_for_benchmarks() -> None:
