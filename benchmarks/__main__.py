@@ -6,7 +6,18 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import crowd, events, first_answer, imports, prompt_size, turns
+from benchmarks import (
+    configs,
+    crowd,
+    decisions,
+    events,
+    first_answer,
+    history,
+    imports,
+    prompt_size,
+    searches,
+    turns,
+)
 from benchmarks.figures import Figure, as_json, as_markdown, as_text
 from benchmarks.server import ScriptedServer
 from benchmarks.sizes import FULL, QUICK, Sizes
@@ -18,7 +29,11 @@ LINES: dict[str, Line] = {
     "imports": imports.measure,
     "first-answer": first_answer.measure,
     "prompt": prompt_size.measure,
+    "history": history.measure,
     "events": events.measure,
+    "decisions": decisions.measure,
+    "configs": configs.measure,
+    "searches": searches.measure,
 }
 
 

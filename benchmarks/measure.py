@@ -56,8 +56,19 @@ def processor_ms(work: Callable[[], object]) -> float:
 
 
 def by_turns(rounds: int, *contestants: Callable[[], float]) -> list[Samples]:
-    """Measure contestants alternately, so that what disturbs the machine disturbs all. A first round does not count."""
-    taken = [[measure() for measure in contestants] for _ in range(1 + rounds)][1:]
+    """Measure contestants alternately, so that what disturbs the machine disturbs all.
+
+    A first round does not count. What it leaves in memory, the SDKs above all, is put out of the collector's sight, so
+    that the collections before each measurement are short.
+    """
+    for measure in contestants:
+        measure()
+    gc.collect()
+    gc.freeze()
+    try:
+        taken = [[measure() for measure in contestants] for _ in range(rounds)]
+    finally:
+        gc.unfreeze()
     return [Samples(tuple(values)) for values in zip(*taken, strict=True)]
 
 
@@ -70,14 +81,17 @@ class Child:
     processor_ms: float
 
 
-def child(*arguments: str, given: str = "") -> Child:
-    """Run this Python with `arguments` in the project's root, `given` on its standard input; raises CalledProcessError
-    when it fails."""
+def child(*arguments: str, given: str = "", compiled: bool = True) -> Child:
+    """Run this Python with `arguments` in the project's root, `given` on its standard input.
+
+    With `compiled` the child finds its modules compiled, from its second run on, as it would if they were installed.
+    Raises CalledProcessError when it fails.
+    """
     before, started = _children_ms(), time.perf_counter()
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=_environment(),
+        env=_environment() if compiled else None,
         check=True,
         input=given,
         stdout=subprocess.PIPE,
@@ -89,12 +103,12 @@ def child(*arguments: str, given: str = "") -> Child:
 def in_child(module: str, function: str, *arguments: Any) -> Any:
     """What `module.function(*arguments)` returns in a fresh process; both sides plain JSON values."""
     code = f"import json, sys; from {module} import {function} as f; print(json.dumps(f(*json.load(sys.stdin))))"
-    return json.loads(child("-c", code, given=json.dumps(arguments)).output.splitlines()[-1])
+    return json.loads(child("-c", code, given=json.dumps(arguments), compiled=False).output.splitlines()[-1])
 
 
 @cache
 def _environment() -> dict[str, str]:
-    """Children keep compiled modules, as installed packages do, also where this process was told not to write them."""
+    """One in which compiled modules are kept, also where this process was told not to write them."""
     environment = dict(os.environ)
     if environment.pop("PYTHONDONTWRITEBYTECODE", None):
         folder = tempfile.mkdtemp(prefix="a3s-benchmarks-")

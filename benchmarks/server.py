@@ -56,10 +56,14 @@ def answer_to(prompt: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the server got since it was last asked: requests, bytes of their bodies, the first and the last of them."""
+    """What the server got since it was last asked: requests, bytes of their bodies, the first and the last of them.
+
+    `kept` counts the requests that begin with all bytes of the one before, but for the brackets at its end.
+    """
 
     requests: int
     size: int
+    kept: int
     first: dict[str, Any]
     last: dict[str, Any]
 
@@ -94,17 +98,21 @@ class _Log:
         self.bodies = (b"{}", b"{}")
         self.requests = 0
         self.size = 0
+        self.kept = 0
 
     def add(self, body: bytes) -> None:
-        self.bodies = (self.bodies[0] if self.requests else body, body)
+        first, last = self.bodies
+        self.kept += self.requests > 0 and body.startswith(last[:-2])
+        self.bodies = (first if self.requests else body, body)
         self.requests += 1
         self.size += len(body)
 
     def take(self) -> bytes:
         first, last = self.bodies
-        counts = b'{"requests":%d,"size":%d,"first":%b,"last":%b}' % (self.requests, self.size, first, last)
+        told = b'{"requests":%d,"size":%d,"kept":%d,"first":%b,"last":%b}'
+        told %= (self.requests, self.size, self.kept, first, last)
         self._forget()
-        return counts
+        return told
 
 
 class _Connection(asyncio.Protocol):

@@ -20,7 +20,14 @@ class Sizes:
     answers: int = 5
     events: int = 10_000
     event_rounds: int = 7
+    task_turns: int = 21
+    decisions: int = 200
+    configs: int = 5
+    files: int = 20_000
+    searches: int = 5
 
 
 FULL = Sizes()
-QUICK = Sizes(rounds=15, long_rounds=3, crowd_rounds=1, processes=7, answers=3, event_rounds=3)
+QUICK = Sizes(
+    rounds=15, long_rounds=3, crowd_rounds=1, processes=7, answers=3, event_rounds=3, decisions=50, files=2_000
+)

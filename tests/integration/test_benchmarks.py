@@ -19,6 +19,11 @@ TINY = Sizes(
     answers=1,
     events=200,
     event_rounds=1,
+    task_turns=4,
+    decisions=10,
+    configs=1,
+    files=100,
+    searches=1,
 )
 
 
@@ -32,7 +37,7 @@ def test_every_line_gives_figures(figures: list[Figure]) -> None:
 
     assert "processor time a turn, 4 turns, anthropic plain" in names
     assert "3 sessions x 2 turns at once, runs" in names
-    assert "import a3s_code: time" in names
+    assert "import a3s_code: processor time" in names
     assert "system and tools, anthropic" in names
     assert "text deltas over HTTP" in names
 

@@ -26,6 +26,7 @@ from a3s_code.kernel.trace import ActiveTool, TraceEvent
 
 SHOWN_ARGUMENT_BYTES = 2_048
 DEADLINE_GRACE_MS = 5_000
+NOTHING_DONE = frozenset({"invalid_argument", "not_found", "version_conflict", "unsupported"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +151,11 @@ class ToolExecutor:
             elif (decision := await self._judge(action, shown, digest, caller)).outcome != "allow":
                 output = self._refuse(call, shown, decision, caller)
             else:
-                if action.may_change and caller.origin != "check":
-                    self._state.changes += 1
+                counted = action.may_change and caller.origin != "check"
+                self._state.changes += counted
                 async with asyncio.timeout((self._limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
                     output = await tool.invoke(prepared.args, self._context(call, action, decision, caller))
+                self._state.changes -= counted and output.error_kind in NOTHING_DONE
         except TimeoutError as error:
             text = str(error) or f"{call.name} was stopped after {self._limits.tool_timeout_ms / 1000:g} s."
             output = ToolOutput.failure(text, "timeout")

@@ -70,6 +70,7 @@ class Observation:
 
     `exit_code` is 0 for success. `error_kind` is None for success, else one of: invalid_argument, unknown_tool,
     permission_denied, not_found, version_conflict, unsupported, timeout, cancelled, interrupted, failed, internal.
+    invalid_argument, not_found, version_conflict and unsupported promise that nothing was done.
     `value` is the structured result where the tool has one (glob: list of paths); what the model asked for has none, so
     that a history does not hold everything twice.
     """

@@ -354,7 +354,24 @@ async def test_every_call_leaves_a_trace_line_without_argument_values(tmp_path: 
 
 
 async def test_only_calls_that_may_change_something_count_as_changes(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Probe("look", say_ok, "read"), Probe("act", say_ok, "write"))
+    async def not_there(args: Mapping[str, Any], context: ToolContext) -> ToolOutput:
+        return ToolOutput.failure("no such text", "not_found")
+
+    async def fail(args: Mapping[str, Any], context: ToolContext) -> ToolOutput:
+        raise OSError("half way")
+
+    bench = Bench(
+        tmp_path,
+        Probe("look", say_ok, "read"),
+        Probe("act", say_ok, "write"),
+        Probe("miss", not_there, "write"),
+        Probe("break", fail, "write"),
+        Probe("custom", say_ok, "unknown"),
+    )
     await bench.calls("look", "act", "look", "act")
     await bench.call("act", "check")
     assert bench.state.changes == 2
+    await bench.call("miss")
+    assert bench.state.changes == 2, "a call that says nothing was done is no change"
+    await bench.calls("break", "custom")
+    assert bench.state.changes == 4, "a call that broke off, or that does not say what it does, may be one"

@@ -266,7 +266,7 @@ async def begin(server):
     print((await anext(stream)).text)
 
 with LoopbackServer(["a long answer " * 1000], chunking=100) as server:
-    asyncio.run(begin(server), debug=True)
+    asyncio.run(begin(server))
     gc.collect()
 """
     assert run(script) == "a long answer a"

@@ -38,7 +38,7 @@ class CheckVerifier:
             return Verification("not_applicable")
         if not self._checks:
             return Verification(
-                "unverified", residual_risks=("The workspace was changed, and no check has proved the change.",)
+                "unverified", residual_risks=("The workspace may have been changed, and no check has proved the change.",)
             )
         number = next(self._rounds)
         reports: list[CheckReport] = []
