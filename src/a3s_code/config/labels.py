@@ -106,7 +106,9 @@ def _self_named(section: Section, key: str, body: list[Entry], at: Placed, entry
 def _warn_of_replacement(section: Section, name: str, member: _Member) -> None:
     if member.at.line:
         key = f"{section.key(name)}.{member.label}"
-        section.reading.warn(key, "is defined before; the later one counts", member.at, "rename one of them")
+        section.reading.warn(
+            key, "is defined before; the later one counts", member.at, "rename one of them", "repeated"
+        )
 
 
 def _hint(name: str) -> str:

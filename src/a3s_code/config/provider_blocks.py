@@ -16,6 +16,7 @@ from a3s_code.config.endpoints import (
     ProviderConfig,
 )
 from a3s_code.config.labels import labelled
+from a3s_code.config.planned import warn_of_planned_endpoint
 from a3s_code.config.section import Section
 
 WEB = ("http", "https")
@@ -47,6 +48,9 @@ def _provider(name: str, section: Section) -> ProviderConfig:
 def _endpoint(section: Section, outer: EndpointConfig) -> dict[str, Any]:
     """The fields of an EndpointConfig; what the section leaves open is taken from `outer`."""
     key = section.credential("api_key")
+    session_id_header = section.text("session_id_header", outer.session_id_header)
+    tool_style = section.text("tool_style", outer.tool_style)
+    warn_of_planned_endpoint(section)
     from_outer = key.secret is None and (key.variable is None or outer.api_key is not None)
     return {
         "api_key": outer.api_key if from_outer else key.secret,
@@ -54,11 +58,11 @@ def _endpoint(section: Section, outer: EndpointConfig) -> dict[str, Any]:
         "api_key_line": outer.api_key_line if from_outer else key.line,
         "base_url": section.url("base_url", WEB) or outer.base_url,
         "headers": MappingProxyType({**outer.headers, **section.secrets("headers")}),
-        "session_id_header": section.text("session_id_header", outer.session_id_header),
+        "session_id_header": session_id_header,
         "api": section.choice("api", _APIS, outer.api),
         "stream": section.flag("stream", outer.stream),
         "tool_call": section.flag("tool_call", outer.tool_call),
-        "tool_style": section.text("tool_style", outer.tool_style),
+        "tool_style": tool_style,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from a3s_code.config.document import Call
 from a3s_code.config.functions import Evaluated, evaluate
-from a3s_code.config.schema import ConfigWarning
+from a3s_code.config.schema import ConfigWarning, WarningKind
 from a3s_code.config.secret import Secret
 from a3s_code.errors import ConfigError
 
@@ -46,10 +46,10 @@ class Reading:
         file, line, column = self._place(at)
         return ConfigError(f"{key} {message}", file=file, line=line, column=column, key=key, hint=hint)
 
-    def warn(self, key: str, message: str, at: Placed, hint: str | None = None) -> None:
+    def warn(self, key: str, message: str, at: Placed, hint: str | None = None, kind: WarningKind = "value") -> None:
         """Notes the warning `key message`, placed at `at`."""
         file, line, column = self._place(at)
-        self.warnings.append(ConfigWarning(f"{key} {message}", key, file, line, column, hint))
+        self.warnings.append(ConfigWarning(f"{key} {message}", key, file, line, column, hint, kind))
 
     def note(self, key: str, at: Placed) -> None:
         """Remembers where the setting `key` stands; an override stands nowhere."""
@@ -62,7 +62,8 @@ class Reading:
         result = evaluate(call, self.environ, key, self.file)
         if result.text is None:
             message = f"is not set: environment variable {result.variable} not set"
-            self.warn(key, message, call, f'set {result.variable}, or write env("{result.variable}", "default")')
+            hint = f'set {result.variable}, or write env("{result.variable}", "default")'
+            self.warn(key, message, call, hint, "unset")
         return result
 
     def secret(self, text: str) -> Secret:

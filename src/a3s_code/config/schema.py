@@ -24,13 +24,18 @@ PlanningMode = Literal["auto", "enabled", "disabled"]
 VerifyMode = Literal["auto", "require", "report", "off"]
 SandboxMode = Literal["auto", "require", "off"]
 TimeoutAction = Literal["reject", "auto_approve"]
+WarningKind = Literal["unknown", "repeated", "without_effect", "unset", "value"]
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigWarning:
-    """Something in a configuration that works, but hardly as meant. Line and column are None for an override."""
+    """Something in a configuration that works, but hardly as meant. Line and column are None for an override.
+
+    `kind`: a setting that is not known, one given twice, one that this version does not act on, one whose environment
+    variable is not set, or any other odd value.
+    """
 
     message: str
     key: str | None = None
@@ -38,9 +43,10 @@ class ConfigWarning:
     line: int | None = None
     column: int | None = None
     hint: str | None = None
+    kind: WarningKind = "value"
 
     def __str__(self) -> str:
-        where = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        where = f"{self.file or '<text>'}:{self.line}:{self.column}" if self.line else ""
         text = f"{self.message} ({self.hint})" if self.hint else self.message
         return f"{where}: {text}" if where else text
 
@@ -192,19 +198,27 @@ class Config:
 
     def missing_credential(self, provider: str) -> MissingCredential:
         """The error to raise where `provider` is called without its key: names the variable and the line."""
-        key = f"providers.{provider}.api_key"
+        prefix = f"providers.{provider}."
+        key = f"{prefix}api_key"
         found = self.providers.get(provider)
         line, column = self.places.get(key, (None, None))
-        file = str(self.source_path) if self.source_path else None
+        message, hint = f"provider {provider!r} has no API key", ""
         if found is not None and found.api_key_variable is not None:
             variable = found.api_key_variable
-            message = f"provider {provider!r} has no API key: the environment variable {variable} is not set, or empty"
-            hint = f"set {variable} before the configuration is loaded"
             line = line or found.api_key_line
-        else:
+            where = f" (line {line})" if line else ""
+            message += f": env variable {variable} is not set, or empty{where}"
+            hint = f"set {variable} before the configuration is loaded"
+        elif key in self.places:
+            message += ": the one in the configuration is empty"
+        odd = [warning for warning in self.warnings if warning.kind == "unknown" and _is_below(warning, prefix)]
+        message += "".join(f"; {_told(warning, prefix)}" for warning in odd)
+        if line is None and odd:
+            line, column = odd[0].line, odd[0].column
+        if not hint:
             variable = re.sub(r"\W", "_", provider).upper() + "_API_KEY"
-            message = f"provider {provider!r} has no API key"
             hint = f'write providers "{provider}" {{ apiKey = env("{variable}") }}'
+        file = str(self.source_path) if self.source_path and line else None
         return MissingCredential(message, file=file, line=line, column=column, key=key, hint=hint)
 
     def error(self, key: str, message: str, hint: str | None = None) -> ConfigError:
@@ -212,3 +226,15 @@ class Config:
         line, column = self.places.get(key, (None, None))
         file = str(self.source_path) if self.source_path and line else None
         return ConfigError(message, file=file, line=line, column=column, key=key, hint=hint)
+
+
+def _is_below(warning: ConfigWarning, prefix: str) -> bool:
+    return warning.key is not None and warning.key.startswith(prefix)
+
+
+def _told(warning: ConfigWarning, prefix: str) -> str:
+    """An unknown setting of a provider, as part of another sentence."""
+    name = (warning.key or "").removeprefix(prefix)
+    place = f" at {warning.line}:{warning.column}" if warning.line else ""
+    hint = f"; {warning.hint.removesuffix('?')}" if warning.hint else ""
+    return f"{name}{place} is not a known setting{hint}"

@@ -207,7 +207,9 @@ class Section:
                 key = f"{self.key(name)}.{member.name}"
                 text = self._text(key, member, member.content)
                 if member.name in seen:
-                    self.reading.warn(key, "is given twice; the last one counts", member, "remove one of them")
+                    self.reading.warn(
+                        key, "is given twice; the last one counts", member, "remove one of them", "repeated"
+                    )
                 seen.add(member.name)
                 found.pop(member.name, None)
                 if text is not None:
@@ -238,10 +240,15 @@ class Section:
             key = self.key(entry.name)
             if entry.is_override:
                 raise self.reading.error(key, "is not a known setting", entry, hint)
-            self.reading.warn(key, "is not a known setting and is ignored", entry, hint)
+            self.reading.warn(key, "is not a known setting and is ignored", entry, hint, "unknown")
         if len(unknown) > MOST_UNKNOWN:
             more = f"is one of {len(unknown) - MOST_UNKNOWN} more unknown settings, which are ignored"
-            self.reading.warn(self.key(unknown[-1].name), more, unknown[-1])
+            self.reading.warn(self.key(unknown[-1].name), more, unknown[-1], kind="unknown")
+
+    def given(self, name: str) -> Entry | None:
+        """The entry of a setting that was read before, under whichever of its names; None where it is null."""
+        found = [entry for entry in self._entries if self._known.get(entry.key) == name]
+        return None if not found or found[-1].is_null else found[-1]
 
     def entry(self, name: str, *aliases: str) -> Entry | None:
         """The entry that counts; None where there is none, or null."""
@@ -290,7 +297,8 @@ class Section:
         for earlier, later in pairwise(given):
             if earlier.group is later.group:
                 how = "twice" if earlier.name == later.name else f"as {earlier.name} and as {later.name}"
-                self.reading.warn(self.key(name), f"is given {how}; the last one counts", later, "remove one of them")
+                message = f"is given {how}; the last one counts"
+                self.reading.warn(self.key(name), message, later, "remove one of them", "repeated")
 
     def _atom(self, key: str, entry: Entry, content: Value | Block, wanted: str, example: str) -> Atom:
         """The text, number or truth value of `content`; None for null, and for a variable that is not set."""

@@ -9,6 +9,7 @@ from typing import get_args
 from a3s_code.config.document import Block
 from a3s_code.config.lane_blocks import read_queue
 from a3s_code.config.peer_blocks import read_ahp, read_mcp_servers
+from a3s_code.config.planned import warn_of_planned
 from a3s_code.config.provider_blocks import read_providers
 from a3s_code.config.schema import Config, PlanningMode, SandboxMode, StorageBackend, VerifyMode
 from a3s_code.config.section import Section
@@ -69,6 +70,7 @@ def read_config(top: Section) -> Config:
     )
     top.retired("os", "has no meaning here and is ignored")
     top.finish()
+    warn_of_planned(top, config)
     reading = top.reading
     return replace(
         config,

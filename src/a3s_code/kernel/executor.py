@@ -159,7 +159,11 @@ class ToolExecutor:
         except TimeoutError as error:
             text = str(error) or f"{call.name} was stopped after {self._limits.tool_timeout_ms / 1000:g} s."
             output = ToolOutput.failure(text, "timeout")
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises becomes an observation
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            output = ToolOutput.failure(f"{call.name} failed: {describe(error)}", "failed")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - what a tool raises becomes an observation, its exit too
             output = ToolOutput.failure(f"{call.name} failed: {describe(error)}", "failed")
         finally:
             self._state.active.pop(key, None)

@@ -6,6 +6,7 @@ import codecs
 from dataclasses import dataclass
 
 PIECE_ERRORS = "backslashreplace"
+PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,10 @@ class Pieces:
 
 
 def decode_output(content: bytes) -> str:
-    return content.decode("utf-8", PIECE_ERRORS)
+    """`content` as text. Other threads get their turn meanwhile: one long decode would hold them all up."""
+    pieces = Pieces()
+    parts = [pieces.decode(content[start : start + PIECE_BYTES]) for start in range(0, len(content), PIECE_BYTES)]
+    return "".join(parts) + pieces.decode(b"", last=True)
 
 
 def _trim_end(head: bytes) -> bytes:

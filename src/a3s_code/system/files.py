@@ -54,10 +54,10 @@ def digest(content: bytes) -> str:
 def open_regular(real: Path) -> Iterator[BufferedReader]:
     """A regular file for reading. Never waits: a FIFO or a device is refused unopened. Raises OSError, NotRegular."""
     with open_folder(real.parent) as folder:
-        _require_regular(os.stat(real.name or ".", dir_fd=folder, follow_symlinks=False).st_mode)
+        require_regular(os.stat(real.name or ".", dir_fd=folder, follow_symlinks=False).st_mode)
         descriptor = os.open(real.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor, not a path
-        _require_regular(os.fstat(descriptor).st_mode)
+        require_regular(os.fstat(descriptor).st_mode)
         yield file
 
 
@@ -99,7 +99,7 @@ def write_atomic(real: Path, content: bytes, *, expected: str | None = None, mod
     with open_folder(real.parent, create=True) as folder:
         before = _stat(real.name, folder)
         if before is not None:
-            _require_regular(before.st_mode)
+            require_regular(before.st_mode)
             # The rename below would get around the mode of a read-only file.
             if not os.access(real.name, os.W_OK, dir_fd=folder):
                 raise PermissionError("the file is read-only")
@@ -147,7 +147,8 @@ def _stat(name: str, folder: int) -> os.stat_result | None:
         return None
 
 
-def _require_regular(mode: int) -> None:
+def require_regular(mode: int) -> None:
+    """Raises NotRegular unless `mode`, an st_mode, is that of a regular file."""
     if not stat.S_ISREG(mode):
         raise NotRegular(_KINDS.get(stat.S_IFMT(mode), "device"))
 

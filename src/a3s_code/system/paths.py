@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_LINKS = 40
+SHOWN = 200
 
 
 class PathError(ValueError):
@@ -55,6 +56,11 @@ def check(given: str) -> str:
     return given
 
 
+def brief(given: str) -> str:
+    """`given`, or of a very long one its beginning: for a message."""
+    return given if len(given) <= SHOWN else f"{given[:SHOWN]}..."
+
+
 def is_inside(workspace: Path, real: str | Path) -> bool:
     """Whether a real path is the workspace or beneath it."""
     root = str(workspace).rstrip("/")
@@ -84,7 +90,7 @@ def _follow(start: str, rest: str, given: str) -> str:
             continue
         links += 1
         if links > MAX_LINKS:
-            raise PathError(f"{given} runs through a loop of links")
+            raise PathError(f"{brief(given)} runs through a loop of links")
         pending.extend(target.split("/")[::-1])
         if target.startswith("/"):
             current = "/"
@@ -97,4 +103,4 @@ def _link_target(step: str, given: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise PathError(f"{given} cannot be followed: {error.strerror}") from error
+        raise PathError(f"{brief(given)} cannot be followed: {error.strerror}") from error

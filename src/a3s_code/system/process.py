@@ -17,7 +17,7 @@ from a3s_code.system.capture import Capture, Captured, Pieces
 from a3s_code.system.child import Child, Command, Ending, Interrupt
 from a3s_code.system.threads import finish
 
-KEEP_BYTES = 16 * 1024 * 1024
+KEEP_BYTES = 2 * 1024 * 1024
 KEEP_ERROR_BYTES = 64 * 1024
 STREAM_CHARACTERS = 1024 * 1024
 EXIT_WAIT = 3.0

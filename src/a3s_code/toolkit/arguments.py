@@ -133,7 +133,7 @@ def _expected(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind.endswith(("_type", "_parsing")) and family in _TYPES:
         return _TYPES[family]
     if kind in ("value_error", "assertion_error"):
-        return str(context.get("error", message))
+        return f"an accepted value ({context.get('error', message)})"
     return message[:1].lower() + message[1:]
 
 
@@ -147,6 +147,8 @@ def _got(value: Any) -> str:
             return f"integer {_short(str(value))}"
         case float():
             return f"number {value}"
+        case "":
+            return "an empty string"
         case str():
             return f"string {_short(repr(value))}"
         case Mapping():

@@ -66,7 +66,7 @@ async def test_a_text_that_is_not_there_shows_the_nearest_lines(bench: Any) -> N
     output = await bench.call(EDIT, file_path="a.py", old_string="def compute(values):", new_string="x")
     assert output.error_kind == "not_found"
     assert output.text == (
-        "old_string is not in a.py. Nearest lines:\n     3\tdef compute(value):\n     4\t    return value * 2\n     5\t"
+        "old_string is not in a.py. Nearest lines:\n     3\tdef compute(value):\n     4\t    return value * 2"
     )
 
 

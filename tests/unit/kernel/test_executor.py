@@ -221,6 +221,18 @@ async def test_a_tool_that_raises_is_observed_with_type_and_message(tmp_path: Pa
     assert "KeyError: 'colour'" in seen.output
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError("from within")], ids=repr)
+async def test_a_tool_that_exits_or_cancels_itself_ends_its_call_and_nothing_else(
+    tmp_path: Path, error: BaseException
+) -> None:
+    async def body(args: Mapping[str, Any], context: ToolContext) -> ToolOutput:
+        raise error
+
+    bench = Bench(tmp_path, Probe("leave", body, "read"), Probe("good", say_ok, "read"))
+    assert (await bench.call("leave")).error_kind == "failed"
+    assert [seen.error_kind for seen in await bench.calls("leave", "good")] == ["failed", None]
+
+
 async def test_one_failing_call_never_loses_its_siblings_results(tmp_path: Path) -> None:
     async def fail(args: Mapping[str, Any], context: ToolContext) -> ToolOutput:
         raise OSError("gone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 from pathlib import Path
@@ -13,6 +14,7 @@ from a3s_code.kernel.contracts import Effect
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.child import Command
 from a3s_code.system.process import Completed, run
+from a3s_code.system.threads import finish
 from a3s_code.toolkit import Tool
 
 DEFAULT_TIMEOUT_MS = 120_000
@@ -51,7 +53,8 @@ class Bash(Tool):
             return ToolOutput.failure(_explain(error))
         except ValueError:
             return ToolOutput.failure("a command cannot hold a NUL character or a lone surrogate", "invalid_argument")
-        return _show(completed, timeout_ms)
+        # Much output takes long to decode, above all binary output, and the event loop has others to serve.
+        return await finish(asyncio.to_thread(_show, completed, timeout_ms))
 
 
 def _show(completed: Completed, timeout_ms: int) -> ToolOutput:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.tool import ToolContext, ToolOutput
+from a3s_code.system.files import require_regular
 from a3s_code.system.matches import Found, Line, Query
 from a3s_code.system.paths import Resolved
 from a3s_code.system.ripgrep import find_ripgrep
@@ -53,6 +54,8 @@ class Grep(PathTool):
     async def perform(self, args: GrepArgs, context: ToolContext, place: Resolved) -> ToolOutput:
         if not place.exists:
             raise FileNotFoundError
+        if not place.real.is_dir():
+            require_regular(place.real.stat().st_mode)
         found = await self._search(_query(args, place.real), context)
         where = place.real if place.real.is_dir() else place.real.parent
         root = shown(context, replace(place, real=where))

@@ -28,7 +28,7 @@ class Likeness:
 
 def find_nearest(text: str, wanted: str) -> Likeness | None:
     """The lines of `text` that are most like `wanted`; None where nothing is."""
-    lines = [line.removesuffix("\r") for line in text.split("\n")[:MAX_LINES]]
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")[:MAX_LINES]]
     aims = [line.removesuffix("\r") for line in wanted.strip("\r\n").split("\n")]
     plain = ["".join(line.split()) for line in lines]
     plain_aims = ["".join(line.split()) for line in aims]

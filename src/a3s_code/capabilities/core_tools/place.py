@@ -10,19 +10,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from a3s_code.kernel.contracts import Effect, EffectKind
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.files import FileChanged, NotRegular
 from a3s_code.system.globs import GlobError
 from a3s_code.system.matches import SearchError
-from a3s_code.system.paths import PathError, Resolved, check, relative, resolve
+from a3s_code.system.paths import PathError, Resolved, brief, check, relative, resolve
 from a3s_code.toolkit import Tool
 
 ARTIFACT = "a3s://"
 MAX_NAMES = 5000
 
-PathText = Annotated[str, AfterValidator(check)]
+
+def _require_path(given: str) -> str:
+    try:
+        return check(given)
+    except PathError:
+        wanted = "a path without NUL characters" if "\0" in given else "a path"
+        raise PydanticCustomError("path", wanted) from None
+
+
+PathText = Annotated[str, AfterValidator(_require_path)]
 
 
 class Failed(Exception):
@@ -74,13 +84,13 @@ class PathTool(Tool):
         except Failed as failed:
             return failed.output
         except FileNotFoundError:
-            return ToolOutput.failure(f"{given} does not exist{_nearest(context, given)}", "not_found")
+            return ToolOutput.failure(f"{brief(given)} does not exist{_nearest(context, given)}", "not_found")
         except FileChanged as changed:
-            return ToolOutput.failure(f"{given}: {changed}; read it again", "version_conflict")
+            return ToolOutput.failure(f"{brief(given)}: {changed}; read it again", "version_conflict")
         except NotRegular as wrong:
-            return ToolOutput.failure(f"{given} is {wrong}{_instead(wrong.kind)}", "unsupported")
+            return ToolOutput.failure(f"{brief(given)} is {wrong}{_instead(wrong.kind)}", "unsupported")
         except OSError as error:
-            return ToolOutput.failure(f"{given}: {error.strerror or error}")
+            return ToolOutput.failure(f"{brief(given)}: {error.strerror or error}")
         except (PathError, GlobError, SearchError) as error:
             return ToolOutput.failure(str(error), "invalid_argument")
 

@@ -60,8 +60,13 @@ def _write(args: WriteArgs, context: ToolContext, place: Resolved) -> ToolOutput
         "before": expected or None,
         "after": digest(content),
     }
+    size = f"{_count(lines, 'line')}, {_count(len(content), 'byte')}"
     verb = "Created" if created else "Replaced"
-    return ToolOutput(f"{verb} {metadata['file_path']}: {lines} lines, {len(content)} bytes{note}", metadata=metadata)
+    return ToolOutput(f"{verb} {metadata['file_path']}: {size}{note}", metadata=metadata)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _existing(context: ToolContext, place: Resolved) -> tuple[bytes, str | None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 REDACTED = "[REDACTED]"
 MIN_SECRET = 8
 
-_UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
+_SURROGATES = re.compile("[\ud800-\udfff]+")
 
 
 class TextSanitizer:
@@ -20,7 +20,7 @@ class TextSanitizer:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = {_UNSENDABLE.sub("\ufffd", secret) for secret in secrets if len(secret) >= MIN_SECRET}
+        known = {_make_sendable(secret) for secret in secrets if len(secret) >= MIN_SECRET}
         # A secret that a row of the replacements contains would be found again for ever.
         lasting = [secret for secret in known if secret not in REDACTED * (len(secret) // len(REDACTED) + 2)]
         longest_first = sorted(lasting, key=lambda secret: (-len(secret), secret))
@@ -31,9 +31,20 @@ class TextSanitizer:
 
     def clean(self, text: str) -> str:
         """The text, ready to be sent and stored; may be called from any thread."""
-        if not text.isascii() or "\0" in text:
-            text = _UNSENDABLE.sub("\ufffd", text)
+        text = _make_sendable(text)
         secrets = self._secrets
         while secrets is not None and secrets.search(text) is not None:
             text = secrets.sub(REDACTED, text)
         return text
+
+
+def _make_sendable(text: str) -> str:
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if text.isascii():
+        return text
+    try:
+        text.encode()  # many times as fast as a search
+    except UnicodeEncodeError:
+        return _SURROGATES.sub(lambda found: "\ufffd" * len(found[0]), text)
+    return text
