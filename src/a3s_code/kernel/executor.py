@@ -196,7 +196,7 @@ class ToolExecutor:
             return Confirmation(approved=False, reason=f"the confirmation failed: {describe(error)}")
 
     def _refuse(self, call: ToolCall, shown: str, decision: Decision, caller: Caller) -> ToolOutput:
-        decision = replace(decision, reason=self._sanitizer.clean(decision.reason))
+        decision = replace(decision, reason=self._clean(decision.reason))
         caller.emit(events.PermissionDenied(call.id, call.name, shown, decision.reason, decision.rule, decision.source))
         if caller.run is not None:
             caller.run.refused.append(Refusal(call, decision))
@@ -204,7 +204,7 @@ class ToolExecutor:
 
     def _context(self, call: ToolCall, action: Action, decision: Decision, caller: Caller) -> ToolContext:
         def progress(text: str) -> None:
-            caller.emit(events.ToolOutputDelta(call.id, call.name, self._sanitizer.clean(text)))
+            caller.emit(events.ToolOutputDelta(call.id, call.name, self._clean(text)))
 
         return ToolContext(
             workspace=self._state.workspace,
@@ -222,7 +222,7 @@ class ToolExecutor:
         )
 
     def _observe(self, call: ToolCall, output: ToolOutput, caller: Caller) -> Observation:
-        text = self._sanitizer.clean(output.text)
+        text = self._clean(output.text)
         budget = self._limits.host_output_bytes if caller.origin == "host" else self._limits.observation_bytes
         artifact: ArtifactRef | None = None
         if len(text) > budget or (not text.isascii() and len(text.encode("utf-8", "replace")) > budget):
@@ -259,6 +259,12 @@ class ToolExecutor:
             events.ToolEnd(seen.call_id, seen.name, seen.output, seen.exit_code, seen.metadata, seen.error_kind)
         )
 
+    def _clean(self, text: str) -> str:
+        try:
+            return self._sanitizer.clean(text)
+        except Exception as error:  # noqa: BLE001 - what could not be cleaned is not shown
+            return f"[withheld: the sanitizer failed: {describe(error)}]"
+
     def _show(self, call: ToolCall) -> tuple[str, str]:
         """The arguments as cleaned, shortened JSON text, and the digest of the whole."""
         whole = call.malformed
@@ -266,7 +272,7 @@ class ToolExecutor:
             whole = json.dumps(call.arguments, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
         digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
         cut = whole if len(whole) <= SHOWN_ARGUMENT_BYTES else whole[: SHOWN_ARGUMENT_BYTES - 1] + "…"
-        return self._sanitizer.clean(cut), digest
+        return self._clean(cut), digest
 
 
 def interrupted_output() -> ToolOutput:

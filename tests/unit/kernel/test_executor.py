@@ -345,6 +345,18 @@ async def test_secrets_are_cleaned_from_output_events_and_arguments(tmp_path: Pa
     assert "hunter2" not in str([event.to_dict() for event in bench.seen])
 
 
+async def test_what_could_not_be_cleaned_is_withheld(tmp_path: Path) -> None:
+    class Broken:
+        def clean(self, text: str) -> str:
+            raise LookupError("no rules")
+
+    bench = Bench(tmp_path, Probe("leak", say_ok))
+    bench.executor._sanitizer = Broken()
+    seen = await bench.call("leak", key="hunter2")
+    assert "no rules" in seen.output
+    assert "hunter2" not in str([event.to_dict() for event in bench.seen])
+
+
 async def test_shown_arguments_are_bounded_and_the_digest_is_of_the_whole(tmp_path: Path) -> None:
     bench = Bench(tmp_path, Probe("look", say_ok))
     await bench.call("look", text="a" * 10_000)
