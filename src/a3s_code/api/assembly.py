@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a3s_code.api.async_session import AsyncAgentSession, SessionParts
+from a3s_code.api.direct import DirectCalls
 from a3s_code.api.models import Models
 from a3s_code.api.options import SessionOptions
 from a3s_code.capabilities.core_tools import CORE_TOOLS
 from a3s_code.config.schema import Config
-from a3s_code.errors import InvalidRule, WorkspaceError
+from a3s_code.errors import WorkspaceError
 from a3s_code.harness.compaction.compactor import WholeHistory
 from a3s_code.harness.context.assembler import PromptAssembler
 from a3s_code.harness.intent import PlainRouter
 from a3s_code.harness.planning import NoPlanner
 from a3s_code.harness.safety.gate import build_gate
-from a3s_code.harness.safety.permissions import PermissionPolicy, parse_rules
+from a3s_code.harness.safety.permissions import PermissionPolicy
 from a3s_code.harness.safety.sanitize import TextSanitizer
 from a3s_code.harness.selection import CoreSelector
 from a3s_code.harness.verification.verifier import CheckVerifier
@@ -68,10 +69,9 @@ def build_session(models: Models, workspace: str | os.PathLike[str], options: Se
         SessionParts(
             state=state,
             catalog=catalog,
-            executor=executor,
+            direct=DirectCalls(catalog, executor, clock),
             loop=AgentLoop(state, modules, model, catalog, executor, limits),
             ledger=RunLedger(state.session_id, clock),
-            clock=clock,
             labels=labels,
             queue=options.on_busy == "queue",
         )
@@ -98,11 +98,6 @@ def _policy(config: Config, options: SessionOptions) -> PermissionPolicy | None:
     if options.permission_policy is not None or config.permissions is None:
         return options.permission_policy
     rules = config.permissions
-    for name, texts in (("allow", rules.allow), ("ask", rules.ask), ("deny", rules.deny)):
-        try:
-            parse_rules(texts)
-        except InvalidRule as error:
-            raise config.error(f"permissions.{name}", error.message, error.hint) from error
     return PermissionPolicy(allow=rules.allow, ask=rules.ask, deny=rules.deny, default_decision=rules.default)
 
 
@@ -119,8 +114,8 @@ def _refuse_unkept(config: Config) -> None:
 
 
 def _workspace(given: str | os.PathLike[str]) -> Path:
-    if not os.fspath(given):
-        raise WorkspaceError("the workspace is empty text", hint="name the folder the agent works in")
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
+        raise WorkspaceError(f"the workspace is {given!r}", hint="name the folder the agent works in")
     try:
         root = Path(given).expanduser().resolve(strict=True)
     except (OSError, RuntimeError, TypeError, ValueError) as error:

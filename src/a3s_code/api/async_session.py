@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from a3s_code.api.requests import call_arguments, parse_request, snake_case
+from a3s_code.api.direct import DirectCalls, OnEvent
+from a3s_code.api.requests import call_arguments, parse_request
 from a3s_code.api.results import AgentResult, ToolResult, result_of, tool_result_of
 from a3s_code.api.stream import AsyncRunStream, RunStream
 from a3s_code.errors import InvalidRequest, SessionClosed, ToolError
 from a3s_code.kernel.contracts import Labels
-from a3s_code.kernel.events import AgentEvent
-from a3s_code.kernel.executor import Caller, ToolExecutor
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
-from a3s_code.kernel.messages import Message, ToolCall
-from a3s_code.kernel.ports import Clock
+from a3s_code.kernel.messages import Message
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import ToolCatalog
 from a3s_code.kernel.trace import ActiveTool, RunEventRecord, RunSnapshot, TraceEvent
 
 RequestLike = str | Mapping[str, Any]
-OnEvent = Callable[[AgentEvent], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +30,9 @@ class SessionParts:
 
     state: SessionState
     catalog: ToolCatalog
-    executor: ToolExecutor
+    direct: DirectCalls
     loop: AgentLoop
     ledger: RunLedger
-    clock: Clock
     labels: Labels
     queue: bool
 
@@ -92,15 +88,15 @@ class AsyncAgentSession:
     def _launch(self, given: RequestLike) -> Run:
         self._check_open()
         request = parse_request(given, self.workspace)
-        run, previous = self._parts.ledger.begin(request.prompt, queue=self._parts.queue)
-        run.start(self._parts.loop.run(run, request, previous))
+        run, earlier = self._parts.ledger.begin(request.prompt, queue=self._parts.queue)
+        run.start(self._parts.loop.run(run, request, earlier))
         return run
 
     async def _finish(self, run: Run) -> AgentResult:
         try:
             await run.wait()
         except BaseException:
-            if run.cancel():
+            if run.cancel() and not run.held_up:
                 await run.wait()
             raise
         result = result_of(run, self._parts.state.price)
@@ -114,15 +110,10 @@ class AsyncAgentSession:
     ) -> ToolResult:
         """Call a tool without a model. It passes the same gate: the host's own call satisfies an ask, never a deny.
 
-        `on_event` sees the call's events; it must return at once.
+        `on_event` sees the call's events; it must return at once, and what it raises is logged.
         """
         self._check_open()
-        if args is not None and not isinstance(args, Mapping):
-            raise InvalidRequest(f"the arguments of {name} are {type(args).__name__}, not a dict")
-        given = {snake_case(str(key)): value for key, value in (args or {}).items()}
-        call = ToolCall(self._parts.clock.new_id("call"), name, given)
-        caller = Caller("host", on_event or _ignore)
-        return tool_result_of(await self._parts.executor.execute(call, caller))
+        return tool_result_of(await self._parts.direct.call(name, args, on_event))
 
     async def read_file(self, *args: Any, **named: Any) -> str:
         """The text of a file: {file_path, offset?, limit?}. Raises ToolError."""
@@ -182,7 +173,9 @@ class AsyncAgentSession:
         return self._parts.ledger.get(run_id).snapshot()
 
     async def run_events(self, run_id: str, after: int = -1, limit: int | None = None) -> list[RunEventRecord]:
-        """The events of a run with a sequence above `after`, at most `limit`. Raises UnknownRun."""
+        """The events of a run with a sequence above `after`, at most `limit`. Raises UnknownRun, InvalidRequest."""
+        if not isinstance(after, int) or not (limit is None or (isinstance(limit, int) and limit >= 0)):
+            raise InvalidRequest("after is a sequence number, and limit a number of events or None")
         return self._parts.ledger.get(run_id).log.records(after, limit)
 
     async def current_run(self) -> RunSnapshot | None:
@@ -199,7 +192,10 @@ class AsyncAgentSession:
         return list(self._parts.state.trace)
 
     async def cancel(self) -> bool:
-        """Stop the run that goes on; returns when nothing of it is left. False if there was none."""
+        """Stop the run that goes on; returns when nothing of it is left. False if there was none.
+
+        Called by a blocking session in an async tool of the run itself, it asks for the stop and returns at once.
+        """
         run = self._parts.ledger.current
         return run is not None and await self._cancel(run)
 
@@ -208,16 +204,20 @@ class AsyncAgentSession:
         return await self._cancel(self._parts.ledger.get(run_id))
 
     async def _cancel(self, run: Run) -> bool:
-        stopped = run.cancel()
-        if stopped:
-            await run.wait()
-        return stopped
+        if not run.cancel():
+            return False
+        if run.held_up:
+            return True
+        await run.wait()
+        return run.status == "cancelled"
 
     async def close(self) -> None:
         """Stop what goes on and end the session. Records stay readable; closing twice does nothing."""
         self._closed = True
-        for run in self._parts.ledger.open_runs():
-            await self._cancel(run)
+        runs = [run for run in self._parts.ledger.open_runs() if run.cancel() and not run.held_up]
+        await self._parts.direct.stop()
+        for run in runs:
+            await run.wait()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -230,10 +230,6 @@ class AsyncAgentSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def _ignore(event: AgentEvent) -> None:
-    return None
 
 
 def _succeeded(result: ToolResult) -> ToolResult:

@@ -50,6 +50,8 @@ class Models:
             return given, None
         try:
             endpoint, listed = self._find(given, workspace)
+            if endpoint.provider not in OFFLINE and endpoint.lacks_key:
+                raise self.config.missing_credential(endpoint.provider, endpoint.model)
             if settings.max_output_tokens is None and listed.limit.output:
                 settings = replace(settings, max_output_tokens=listed.limit.output)
             return create_model(endpoint, settings), _price(listed)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from a3s_code.api.requests import snake_case
 from a3s_code.errors import InvalidOption
 from a3s_code.harness.safety.permissions import PermissionPolicy
 from a3s_code.kernel.capability import Capability
 from a3s_code.kernel.contracts import Check
 from a3s_code.kernel.ports import ChatModel, Clock, Harness
-from a3s_code.kernel.tool import ToolPort
+from a3s_code.kernel.tool import ToolPort, ToolSpec
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -176,13 +179,16 @@ def _harness(name: str, value: Any) -> Any:
     return value
 
 
-_VERBS = dict(
-    zip(
-        (item.name for item in fields(Harness)),
-        ("route", "plan", "assemble", "select", "decide", "clean", "verify", "compact"),
-        strict=True,
-    )
-)
+_VERBS = {
+    "router": "route",
+    "planner": "plan",
+    "assembler": "assemble",
+    "selector": "select",
+    "gate": "decide",
+    "sanitizer": "clean",
+    "verifier": "verify",
+    "compactor": "compact",
+}
 
 
 def _clock(name: str, value: Any) -> Any:
@@ -201,16 +207,31 @@ def _sequence(name: str, value: Any, wanted: str) -> Sequence[Any]:
 
 def _tools(name: str, value: Any) -> Any:
     for item in _sequence(name, value, "tools"):
-        if not all(hasattr(item, verb) for verb in ("spec", "parse", "effects", "invoke")):
-            hint = "decorate the function with @tool" if callable(item) else "subclass a3s_code.Tool"
-            raise InvalidOption(f"{name} holds {_shown(item)}, which is no tool", field=name, hint=hint)
+        _tool(name, item)
     return tuple(value)
+
+
+def _tool(name: str, item: Any) -> None:
+    if isinstance(item, type):
+        raise InvalidOption(f"{name} holds the class {item.__name__}", field=name, hint=f"make one: {item.__name__}()")
+    if not all(callable(getattr(item, verb, None)) for verb in ("parse", "effects", "invoke")):
+        hint = "decorate the function with @tool" if callable(item) else "subclass a3s_code.Tool"
+        raise InvalidOption(f"{name} holds {_shown(item)}, which is no tool", field=name, hint=hint)
+    try:
+        spec = item.spec
+        json.dumps(dict(spec.parameters))
+    except Exception as error:
+        raise InvalidOption(f"{name} holds a tool that cannot be described: {error}", field=name) from error
+    if not (isinstance(spec, ToolSpec) and isinstance(spec.name, str) and TOOL_NAME.fullmatch(spec.name)):
+        hint = "1 to 64 letters, digits, _ and -"
+        raise InvalidOption(f"{name} holds a tool called {getattr(spec, 'name', None)!r}", field=name, hint=hint)
 
 
 def _capabilities(name: str, value: Any) -> Any:
     for item in _sequence(name, value, "capabilities"):
         if not isinstance(item, Capability):
             raise _refuse(name, item, "a Capability")
+        _tools(f"{name} ({item.name})", item.tools)
     return tuple(value)
 
 
@@ -223,13 +244,19 @@ def _check(name: str, item: Any) -> Check:
         item = Check(item)
     elif isinstance(item, Mapping):
         known = {field.name for field in fields(Check)}
+        item = {snake_case(str(key)): value for key, value in item.items()}
         if unknown := [key for key in item if key not in known]:
             raise InvalidOption(f"a check has no field {unknown[0]!r}", field=name, hint=f"known: {', '.join(known)}")
         item = Check(**{"command": "", **item})
     if not isinstance(item, Check):
         raise _refuse(name, item, "a Check, a dict or a command")
-    if not str(item.command).strip():
+    command: Any = item.command
+    if not isinstance(command, str) or not command.strip():
         raise InvalidOption("a check has no command", field=name)
+    _whole(1, optional=True)(f"{name}.timeout_ms", item.timeout_ms)
+    for flag in ("required", "must_fail_before"):
+        if not isinstance(getattr(item, flag), bool):
+            raise _refuse(f"{name}.{flag}", getattr(item, flag), "true or false")
     return item
 
 

@@ -1,8 +1,8 @@
 """The portal: blocking calls into an event loop that runs in a thread of its own.
 
 One private loop serves the whole process, so blocking verbs work in scripts, threads, notebooks and inside a running
-loop. A blocking call made on the private loop itself (from an async tool, say) goes to a second loop one level down,
-since waiting for the loop one stands on would never end.
+loop. A blocking call made on a private loop itself (from an async tool, say) goes to a loop one level down, since
+waiting for the loop one stands on would never end; a context variable tells on which level a call is made.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from a3s_code.kernel.state import standing_still
+
 T = TypeVar("T")
 EXIT_SECONDS = 5
-TOOL_THREADS = 64
 
 
 class Portal:
@@ -37,8 +37,11 @@ class Portal:
 
         When the wait is broken off (Ctrl-C), the coroutine is cancelled and waited for before the exception goes on.
         """
-        loop = self.loop()
+        loop = self._running_loop()
         context = contextvars.copy_context()
+        context.run(_level.set, self)
+        if (here := _loop_of_this_thread()) is not None:
+            context.run(standing_still.set, standing_still.get() | {here})
         ended = threading.Event()
         tasks: list[asyncio.Task[T]] = []
 
@@ -56,17 +59,21 @@ class Portal:
             raise
         return tasks[0].result()
 
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The running loop that the calling thread may wait for."""
-        if threading.current_thread() is self._thread:
+    def below(self) -> Portal:
+        """The portal one level down."""
+        with self._lock:
             if self._below is None:
                 self._below = Portal(self._depth + 1)
-            return self._below.loop()
+            return self._below
+
+    def is_here(self) -> bool:
+        """Whether the calling thread is that of the loop."""
+        return threading.current_thread() is self._thread
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                # Tools of the host block in these threads; the usual few would make them wait for each other.
-                self._loop.set_default_executor(ThreadPoolExecutor(TOOL_THREADS, "a3s-code-tool"))
                 self._thread = threading.Thread(
                     target=_serve, args=(self._loop,), name=f"a3s-code-loop-{self._depth}", daemon=True
                 )
@@ -94,6 +101,18 @@ async def _wind_up() -> None:
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
+_level: contextvars.ContextVar[Portal | None] = contextvars.ContextVar("a3s_code_portal", default=None)
+
+
+def _loop_of_this_thread() -> int | None:
+    """The id of the calling thread, if an event loop runs in it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return threading.get_ident()
+
+
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     loop.run_forever()
@@ -108,6 +127,7 @@ class _Process:
     @classmethod
     def renew(cls) -> None:
         cls.portal = Portal()
+        _level.set(None)
 
 
 if hasattr(os, "register_at_fork"):
@@ -115,5 +135,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def portal() -> Portal:
-    """The process's portal."""
-    return _Process.portal
+    """The portal for the calling code: the process's one, or the first below it whose loop may be waited for."""
+    level = _level.get() or _Process.portal
+    while level.is_here():
+        level = level.below()
+    return level

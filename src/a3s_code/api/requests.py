@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,25 @@ def parse_request(given: str | Mapping[str, Any], workspace: Path) -> Request:
     )
 
 
+def fit_keys(spec: ToolSpec, args: Mapping[Any, Any]) -> dict[str, Any]:
+    """The arguments under the schema's names: camelCase is taken where the schema knows the snake_case name."""
+    known = spec.parameters.get("properties", {})
+    fitted: dict[str, Any] = {}
+    for key, value in args.items():
+        name = str(key)
+        if name not in known and snake_case(name) in known:
+            name = snake_case(name)
+        if name in fitted:
+            raise InvalidRequest(f"{spec.name} was given {name!r} twice")
+        fitted[name] = value
+    return fitted
+
+
 def call_arguments(spec: ToolSpec, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a direct call: one dict, or values by position in the schema's order and the rest by keyword."""
     names = list(spec.parameters.get("properties", {}))
     if len(args) == 1 and isinstance(args[0], Mapping):
-        return {snake_case(str(key)): value for key, value in {**args[0], **named}.items()}
+        return fit_keys(spec, {**args[0], **named})
     if len(args) > len(names):
         raise InvalidRequest(f"{spec.name} takes at most {len(names)} arguments ({', '.join(names)}), not {len(args)}")
     given = dict(zip(names, args, strict=False))
@@ -85,14 +99,17 @@ def _sequence(name: str, value: Any) -> Sequence[Any]:
 
 def _image(item: Any, workspace: Path) -> Image:
     if isinstance(item, str | Path):
-        path = workspace / Path(item).expanduser()
+        path = workspace / _expanded(item)
         kind = IMAGE_TYPES.get(path.suffix.lower())
         if kind is None:
             raise InvalidRequest(f"attachment {str(item)!r} is no image", hint=f"known: {', '.join(IMAGE_TYPES)}")
         try:
-            return _checked(kind, path.read_bytes())
-        except OSError as error:
-            raise InvalidRequest(f"attachment {str(item)!r} cannot be read: {error.strerror}") from error
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise InvalidRequest(f"attachment {str(item)!r} is no regular file")
+            return _checked(kind, path.read_bytes() if found.st_size <= MAX_IMAGE_BYTES else found.st_size)
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(f"attachment {str(item)!r} cannot be read: {error}") from error
     if not isinstance(item, Mapping):
         raise InvalidRequest(f"an attachment is a path or a dict, not {type(item).__name__}")
     fields = {snake_case(str(key)): value for key, value in item.items()}
@@ -104,17 +121,26 @@ def _image(item: Any, workspace: Path) -> Image:
     if isinstance(content, str):
         try:
             content = base64.b64decode(content, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise InvalidRequest("attachment data is text but not base64") from error
     if not isinstance(content, bytes):
         raise InvalidRequest("an attachment needs data as bytes or base64 text")
     return _checked(kind, content)
 
 
-def _checked(kind: str, content: bytes) -> Image:
-    if not 0 < len(content) <= MAX_IMAGE_BYTES:
-        raise InvalidRequest(f"attachment of {len(content):,} bytes", hint=f"1 to {MAX_IMAGE_BYTES:,} bytes")
+def _checked(kind: str, content: bytes | int) -> Image:
+    """The image; of one that was not read because of its size, `content` is that size."""
+    size = content if isinstance(content, int) else len(content)
+    if isinstance(content, int) or not 0 < size <= MAX_IMAGE_BYTES:
+        raise InvalidRequest(f"attachment of {size:,} bytes", hint=f"1 to {MAX_IMAGE_BYTES:,} bytes")
     return Image(kind, content)
+
+
+def _expanded(given: str | Path) -> Path:
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise InvalidRequest(f"attachment {str(given)!r}: {error}") from error
 
 
 def _message(item: Any) -> Message:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from a3s_code.harness.verification.verifier import summary_text, verification_status
+from a3s_code.harness.verification.verifier import summary_text
 from a3s_code.kernel.contracts import Price, RunStatus, Usage, Verdict, Verification
 from a3s_code.kernel.messages import Observation, StopReason
 from a3s_code.kernel.record import Record
@@ -67,12 +67,12 @@ class AgentResult:
     @property
     def verification_status(self) -> str:
         """passed | failed | skipped | needs_review."""
-        return verification_status(self.verdict)
+        return self.verification.status
 
     @property
     def verification_summary(self) -> Mapping[str, Any]:
         """The counts and names of the checks, as plain JSON values."""
-        return {"status": self.verification_status, **self.verification.summary()}
+        return self.verification.summary()
 
     @property
     def verification_summary_text(self) -> str:

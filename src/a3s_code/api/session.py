@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from a3s_code.api.async_session import AsyncAgentSession, OnEvent, RequestLike
+from a3s_code.api.async_session import AsyncAgentSession, RequestLike
+from a3s_code.api.direct import OnEvent
 from a3s_code.api.portal import portal
 from a3s_code.api.results import AgentResult, ToolResult
 from a3s_code.api.stream import RunStream
@@ -64,7 +65,8 @@ class AgentSession:
     def tool(self, name: str, args: Mapping[str, Any] | None = None, on_event: OnEvent | None = None) -> ToolResult:
         """Call a tool without a model. It passes the same gate: the host's own call satisfies an ask, never a deny.
 
-        `on_event` sees the call's events, on the library's own thread; it must return at once.
+        `on_event` sees the call's events, on the library's own thread; it must return at once, and what it raises is
+        logged.
         """
         return self._wait(lambda: self._session.tool(name, args, on_event))
 
@@ -133,7 +135,10 @@ class AgentSession:
         return self._wait(self._session.trace_events)
 
     def cancel(self) -> bool:
-        """Stop the run that goes on; returns when nothing of it is left. False if there was none."""
+        """Stop the run that goes on; returns when nothing of it is left. False if there was none.
+
+        Called in an async tool of the run itself, it asks for the stop and returns at once.
+        """
         return self._wait(self._session.cancel)
 
     def cancel_run(self, run_id: str) -> bool:

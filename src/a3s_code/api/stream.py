@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -13,12 +15,14 @@ from a3s_code.api.portal import portal
 from a3s_code.api.results import AgentResult
 from a3s_code.kernel.events import AgentEvent
 from a3s_code.kernel.state import Run
+from a3s_code.kernel.trace import Subscriber
 
+DROP_SECONDS = 5
 Finish = Callable[[], Awaitable[AgentResult]]
 
 
 class AsyncRunStream:
-    """The events of one run, then its result. Iterate it once; leaving early cancels the run.
+    """The events of one run, then its result. Iterate it once; leaving early, or dropping it, cancels the run.
 
     The run goes on from the moment stream() was called. A failed run ends the iteration after its error event;
     `result()` raises the error.
@@ -29,15 +33,11 @@ class AsyncRunStream:
         self._finish = finish
         self._events: deque[AgentEvent] = deque()
         self._more = asyncio.Event()
-        run.log.subscribe(self._take)
+        run.log.subscribe(_into(self._events, self._more))
 
     @property
     def run_id(self) -> str:
         return self._run.id
-
-    def _take(self, event: AgentEvent) -> None:
-        self._events.append(event)
-        self._more.set()
 
     def __aiter__(self) -> AsyncIterator[AgentEvent]:
         return _Events(self)
@@ -56,8 +56,11 @@ class AsyncRunStream:
 
     async def cancel(self) -> None:
         """Stop the run and wait until nothing of it is left."""
-        if self._run.cancel():
+        if self._run.cancel() and not self._run.held_up:
             await self._run.wait()
+
+    def __del__(self) -> None:
+        self._run.cancel()
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,6 +69,27 @@ class AsyncRunStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.cancel()
+
+
+def _into(events: deque[AgentEvent], more: asyncio.Event) -> Subscriber:
+    """A subscriber that does not hold the stream, so that a stream nobody holds is dropped."""
+
+    def take(event: AgentEvent) -> None:
+        events.append(event)
+        more.set()
+
+    return take
+
+
+def _until_the_end(run: Run, events: SimpleQueue[AgentEvent | None]) -> Subscriber:
+    """The same for a blocking stream; None stands for the end."""
+
+    def take(event: AgentEvent) -> None:
+        events.put(event)
+        if run.ended:
+            events.put(None)
+
+    return take
 
 
 class _Events:
@@ -85,7 +109,8 @@ class _Events:
 
 
 class RunStream:
-    """The events of one run for a blocking caller, then its result. Iterate it once; leaving early cancels the run.
+    """The events of one run for a blocking caller, then its result. Iterate it once; leaving early, or dropping it,
+    cancels the run.
 
     A failed run ends the iteration after its error event; `result()` raises the error.
     """
@@ -95,26 +120,21 @@ class RunStream:
         self._finish = finish
         self._events: SimpleQueue[AgentEvent | None] = SimpleQueue()
         self._over = False
-        run.log.subscribe(self._take)
+        run.log.subscribe(_until_the_end(run, self._events))
 
     @property
     def run_id(self) -> str:
         return self._run.id
 
-    def _take(self, event: AgentEvent) -> None:
-        self._events.put(event)
-        if self._run.ended:
-            self._events.put(None)
-
     def __iter__(self) -> Iterator[AgentEvent]:
-        try:
-            while not self._over:
-                if (event := self._events.get()) is None:
-                    self._over = True
-                else:
-                    yield event
-        finally:
-            self.cancel()
+        return _BlockingEvents(self)
+
+    def _next(self) -> AgentEvent:
+        event = None if self._over else self._events.get()
+        if event is None:
+            self._over = True
+            raise StopIteration
+        return event
 
     def result(self) -> AgentResult:
         """Wait for the end and give the result; raises what made the run fail."""
@@ -125,9 +145,13 @@ class RunStream:
         return portal().call(finish)
 
     def cancel(self) -> None:
-        """Stop the run and wait until nothing of it is left."""
-        if self._run.cancel():
-            portal().call(self._run.wait)
+        """Stop the run and wait until nothing of it is left; from a tool of the run itself, without waiting."""
+
+        async def stop() -> None:
+            if self._run.cancel() and not self._run.held_up:
+                await self._run.wait()
+
+        portal().call(stop)
 
     def __enter__(self) -> Self:
         return self
@@ -136,3 +160,26 @@ class RunStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel()
+
+    def __del__(self) -> None:
+        self._run.cancel()
+
+
+class _BlockingEvents:
+    """The iterator of a blocking stream. Dropping it before the end, as `break` does, cancels the run."""
+
+    def __init__(self, stream: RunStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> AgentEvent:
+        return self._stream._next()
+
+    def __del__(self) -> None:
+        run = self._stream._run
+        # The collector may run this on any thread, the run's own among them, which must not wait for itself.
+        if run.cancel() and threading.get_ident() != run.thread:
+            with suppress(TimeoutError):
+                run.done.result(DROP_SECONDS)

@@ -84,6 +84,15 @@ def render(diagnostic: Diagnostic, text: str, file: str | None = None) -> str:
     return excerpt.render(diagnostic, text, tokens, file)
 
 
+def render_at(line: int, column: int, message: str, hint: str | None, text: str, file: str | None = None) -> str:
+    """The same for a message about the token of `text` that begins at that place."""
+    text = _normalise(text)
+    tokens, _ = _machine().scanner.scan(text, byte_length(text))
+    start = line_start(text, line) + column - 1
+    end = next((token.end for token in tokens[bisect_left(tokens, start, key=lambda token: token.start) :]), len(text))
+    return excerpt.show(message, span_of(text, start, end), hint, text, tokens, file)
+
+
 def _normalise(text: str) -> str:
     """Without a byte order mark, and with a line feed for each lone carriage return."""
     text = text.removeprefix("\ufeff")

@@ -79,4 +79,4 @@ def value_of(key: str, plain: Any, depth: int = 1) -> Value:
             raise ConfigError(f"{key} has a name that is not text", key=key, hint="use text for every name")
         return ObjectValue(tuple(Attribute(n, value_of(f"{key}.{n}", item, depth + 1)) for n, item in plain.items()))
     message = f"{key} must be made of str, int, float, bool, None, list and dict; found {type(plain).__name__}"
-    raise ConfigError(message, key=key)
+    raise ConfigError(message, key=key, hint="give the setting as plain values")

@@ -10,7 +10,7 @@ import unicodedata
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from a3s_code.config.diagnostics import Diagnostic, line_start
+from a3s_code.config.diagnostics import Diagnostic, Span, line_start
 from a3s_code.config.tokens import (
     FAULTS,
     MALFORMED_NUMBER,
@@ -43,21 +43,27 @@ _AFTER_A_KEY = ("Equal", "Colon", "LeftBrace", PLUS_EQUAL)
 
 
 def render(diagnostic: Diagnostic, text: str, tokens: Sequence[Token], file: str | None = None) -> str:
+    return show(diagnostic.message, diagnostic.span, diagnostic.hint, text, tokens, file)
+
+
+def show(
+    message: str, span: Span, hint: str | None, text: str, tokens: Sequence[Token], file: str | None = None
+) -> str:
     """`file:line:column: message`, the covered line, a caret and the hint, each on a line of its own."""
-    lines = [f"{file or '<text>'}:{diagnostic.line}:{diagnostic.column}: {diagnostic.message}"]
-    lines += _excerpt(diagnostic, text, tokens)
-    if diagnostic.hint:
-        lines.append(f"  hint: {diagnostic.hint}")
+    lines = [f"{file or '<text>'}:{span.start.line}:{span.start.column}: {message}"]
+    lines += _excerpt(span, text, tokens)
+    if hint:
+        lines.append(f"  hint: {hint}")
     return "\n".join(lines)
 
 
-def _excerpt(diagnostic: Diagnostic, text: str, tokens: Sequence[Token]) -> list[str]:
+def _excerpt(span: Span, text: str, tokens: Sequence[Token]) -> list[str]:
     """The covered line and the carets below it; nothing where the line holds no token."""
-    begin = line_start(text, diagnostic.line)
+    begin = line_start(text, span.start.line)
     finish = text.find("\n", begin)
     finish = len(text) if finish < 0 else finish
-    start = begin + diagnostic.column - 1
-    end = begin + diagnostic.span.end.column - 1 if diagnostic.span.end.line == diagnostic.line else finish
+    start = begin + span.start.column - 1
+    end = begin + span.end.column - 1 if span.end.line == span.start.line else finish
 
     middle = bisect_left(tokens, start, key=lambda token: token.start)
     broken = next((index for index, token in enumerate(tokens) if token.kind in FAULTS), len(tokens))

@@ -99,7 +99,7 @@ def _self_named(section: Section, key: str, body: list[Entry], at: Placed, entry
     content = naming.content
     if not isinstance(content, Scalar) or not isinstance(content.value, str):
         found = f"must be text; found {content.kind}"
-        raise section.reading.error(f"{key}.{naming.name}", found, content)
+        raise section.reading.error(f"{key}.{naming.name}", found, content, f'write {naming.name} = "NAME"')
     return _Member(content.value, [item for item in body if item is not naming], at)
 
 

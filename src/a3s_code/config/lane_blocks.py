@@ -45,7 +45,7 @@ def read_queue(section: Section | None) -> QueueConfig | None:
         rate_limit=_rate_limit(section.section("rate_limit")),
         priority_boost=_boost(section.section("priority_boost")),
     )
-    section.finish()
+    section.finish({lane: f"write {lane}_max_concurrency = 2, or lane_handlers {{ {lane} {{ }} }}" for lane in LANES})
     return config
 
 

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 from a3s_code.config.acl import parse
 from a3s_code.config.document import Attribute
 from a3s_code.config.entries import entries_of, value_of
+from a3s_code.config.journal import log_warnings
 from a3s_code.config.limits import DEFAULT_LIMITS
 from a3s_code.config.reading import Reading
 from a3s_code.config.schema import Config
+from a3s_code.config.secret import Secret
 from a3s_code.config.section import Section
 from a3s_code.config.toplevel import read_config
 from a3s_code.errors import ConfigError, ConfigNotFound
@@ -54,8 +56,9 @@ def load_config(
     `overrides` alone will do. Text is told from a path by a line break, a brace or an equals sign in it, or by being
     empty. `overrides` are top-level settings as plain values and win: a dict is added to what the text says, anything
     else takes its place, and None takes the setting back. Relative paths in a file start at its folder, in text and
-    overrides at `cwd`. `environ`, `cwd` and `home` are those of the process unless given. Raises ConfigError: AclError
-    for text that does not parse, ConfigNotFound where there is none.
+    overrides at `cwd`. `environ`, `cwd` and `home` are those of the process unless given. Warnings are kept in the
+    Config, and logged to "a3s_code.config". Raises ConfigError: AclError for text that does not parse, ConfigNotFound
+    where there is none.
     """
     variables = os.environ if environ is None else environ
     current = Path.cwd() if cwd is None else Path(cwd).absolute()
@@ -72,10 +75,13 @@ def load_config(
         current=current,
         home=home_folder,
         file=file,
+        text=found.text,
     )
     plain = [Attribute(name, value_of(name, value)) for name, value in overrides.items()]
     config = read_config(Section(reading, "", entries_of(document.items) + entries_of(plain), _Top()))
-    return replace(config, source_path=found.path, found_by_search=found.by_search)
+    log_warnings(config)
+    text = Secret(found.text) if found.text else None
+    return replace(config, source_path=found.path, found_by_search=found.by_search, source_text=text)
 
 
 def _given(source: object, current: Path) -> _Source:
@@ -139,7 +145,9 @@ def _read(path: Path, named_by: str = "") -> str:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise ConfigNotFound(f"no such configuration file{named_by}", file=file, hint="check the path") from None
     except OSError as error:
-        raise ConfigError(f"the configuration cannot be read: {error.strerror}{named_by}", file=file) from error
+        raise ConfigError(
+            f"the configuration cannot be read: {error.strerror}{named_by}", file=file, hint="check the file"
+        ) from error
     return _decode(raw, file)
 
 

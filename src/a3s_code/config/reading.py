@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from a3s_code.config.document import Call
 from a3s_code.config.functions import Evaluated, evaluate
+from a3s_code.config.mistake import setting_error
 from a3s_code.config.schema import ConfigWarning, WarningKind
 from a3s_code.config.secret import Secret
 from a3s_code.errors import ConfigError
@@ -26,17 +28,26 @@ class Placed(Protocol):
 class Reading:
     """What the sections of one configuration share while they are read. Lives as long as one load.
 
-    Relative paths of the text are taken from `folder`, those of overrides from `current`.
+    `text` is what places in errors point into; it is shown with its values covered. Relative paths of the text are
+    taken from `folder`, those of overrides from `current`.
     """
 
     def __init__(
-        self, *, environ: Mapping[str, str], folder: Path, current: Path, home: Path | None, file: str | None
+        self,
+        *,
+        environ: Mapping[str, str],
+        folder: Path,
+        current: Path,
+        home: Path | None,
+        file: str | None,
+        text: str = "",
     ) -> None:
         self.environ = environ
         self.folder = folder
         self.current = current
         self.home = home
         self.file = file
+        self._text = text
         self.warnings: list[ConfigWarning] = []
         self.secrets: list[Secret] = []
         self.places: dict[str, tuple[int, int]] = {}
@@ -44,7 +55,7 @@ class Reading:
     def error(self, key: str, message: str, at: Placed, hint: str | None = None) -> ConfigError:
         """The error `key message`, placed at `at`."""
         file, line, column = self._place(at)
-        return ConfigError(f"{key} {message}", file=file, line=line, column=column, key=key, hint=hint)
+        return setting_error(key, f"{key} {message}", hint, text=self._text, file=file, line=line, column=column)
 
     def warn(self, key: str, message: str, at: Placed, hint: str | None = None, kind: WarningKind = "value") -> None:
         """Notes the warning `key message`, placed at `at`."""
@@ -59,7 +70,7 @@ class Reading:
 
     def call(self, key: str, call: Call) -> Evaluated:
         """What `call` gives; a variable that is not set is noted as a warning."""
-        result = evaluate(call, self.environ, key, self.file)
+        result = evaluate(call, self.environ, partial(self.error, key))
         if result.text is None:
             message = f"is not set: environment variable {result.variable} not set"
             hint = f'set {result.variable}, or write env("{result.variable}", "default")'

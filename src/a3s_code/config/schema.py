@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from a3s_code.config.endpoints import AhpConfig, McpServerConfig, ProviderConfig
 from a3s_code.config.lanes import Lane, QueueConfig
+from a3s_code.config.mistake import setting_error
 from a3s_code.config.secret import Secret
 from a3s_code.errors import ConfigError, MissingCredential
 from a3s_code.kernel.contracts import Check, Outcome
@@ -144,7 +145,7 @@ class Config:
     None means that nothing was said, and the feature is off or the session's own default holds. Relative paths were
     resolved: in a file against its folder, in text and overrides against the current folder. `found_by_search` tells a
     file that nobody named. `secrets` are all secret values in it, for those who must cover them elsewhere; `places` are
-    line and column of each setting by its dotted key, without overrides.
+    line and column of each setting by its dotted key, without overrides; `source_text` is what they point into.
     """
 
     default_model: str | None = None
@@ -182,6 +183,7 @@ class Config:
     warnings: tuple[ConfigWarning, ...] = ()
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
     places: Mapping[str, tuple[int, int]] = field(default_factory=lambda: _EMPTY, repr=False)
+    source_text: Secret | None = field(default=None, repr=False, compare=False)
 
     def model_ref(self, name: str | None = None) -> tuple[str, str]:
         """Provider and model id of `name`, or of the default model. Raises ConfigError unless it is provider/model."""
@@ -196,28 +198,31 @@ class Config:
             raise self.error(key, f"{what} must name a provider and a model, with a slash between them", hint)
         return provider, model
 
-    def missing_credential(self, provider: str) -> MissingCredential:
-        """The error to raise where `provider` is called without its key: names the variable and the line."""
+    def missing_credential(self, provider: str, model: str | None = None) -> MissingCredential:
+        """The error to raise where `provider`, or one model of it, is called without its key.
+
+        It names the variable and the line, and the unknown settings beside it: one may be a misspelt key.
+        """
         prefix = f"providers.{provider}."
-        key = f"{prefix}api_key"
-        found = self.providers.get(provider)
+        key, found = f"{prefix}api_key", self.providers.get(provider)
+        endpoint = found if found is None or model is None else found.model(model)
+        own = f"{prefix}models.{model}.api_key"
+        if own in self.places and endpoint is not None and endpoint.api_key_line == self.places[own][0]:
+            key = own
         line, column = self.places.get(key, (None, None))
-        message, hint = f"provider {provider!r} has no API key", ""
-        if found is not None and found.api_key_variable is not None:
-            variable = found.api_key_variable
-            line = line or found.api_key_line
-            where = f" (line {line})" if line else ""
-            message += f": env variable {variable} is not set, or empty{where}"
-            hint = f"set {variable} before the configuration is loaded"
-        elif key in self.places:
-            message += ": the one in the configuration is empty"
         odd = [warning for warning in self.warnings if warning.kind == "unknown" and _is_below(warning, prefix)]
+        message = f"provider {provider!r} has no API key"
+        if endpoint is not None and endpoint.api_key_variable is not None:
+            line = line or endpoint.api_key_line
+            where = f" (line {line})" if line else ""
+            message += f": env variable {endpoint.api_key_variable} is not set, or empty{where}"
+            hint = f"set {endpoint.api_key_variable} before the configuration is loaded"
+        else:
+            variable = re.sub(r"\W", "_", provider).upper() + "_API_KEY"
+            hint = f'write providers "{provider}" {{ apiKey = env("{variable}") }}'
         message += "".join(f"; {_told(warning, prefix)}" for warning in odd)
         if line is None and odd:
             line, column = odd[0].line, odd[0].column
-        if not hint:
-            variable = re.sub(r"\W", "_", provider).upper() + "_API_KEY"
-            hint = f'write providers "{provider}" {{ apiKey = env("{variable}") }}'
         file = str(self.source_path) if self.source_path and line else None
         return MissingCredential(message, file=file, line=line, column=column, key=key, hint=hint)
 
@@ -225,7 +230,8 @@ class Config:
         """A ConfigError about the setting `key`, with its file, line and column where it stands in a file."""
         line, column = self.places.get(key, (None, None))
         file = str(self.source_path) if self.source_path and line else None
-        return ConfigError(message, file=file, line=line, column=column, key=key, hint=hint)
+        text = self.source_text.reveal() if self.source_text else ""
+        return setting_error(key, message, hint, text=text, file=file, line=line, column=column)
 
 
 def _is_below(warning: ConfigWarning, prefix: str) -> bool:

@@ -39,6 +39,14 @@ class Credential(NamedTuple):
     line: int | None
 
 
+class PlacedText(NamedTuple):
+    """One text of a list, with its dotted key and where it stands."""
+
+    key: str
+    text: str
+    at: Placed
+
+
 class Section:
     """One body, or several of one name read as one. `prefix` is its dotted key, empty at the top.
 
@@ -58,7 +66,11 @@ class Section:
         return f"{self.prefix}.{name}" if self.prefix else name
 
     def missing(self, name: str, hint: str) -> ConfigError:
-        """The error for a setting that must be there."""
+        """The error for a setting that must be there; points at one that is not known and has nearly its name."""
+        unknown = {entry.key: entry for entry in self._entries if entry.key not in self._known}
+        for near in difflib.get_close_matches(name, unknown, n=1, cutoff=0.6):
+            odd = unknown[near]
+            return self.reading.error(self.key(name), "is missing", odd, f"did you mean {name} by {odd.name}?")
         return self.reading.error(self.key(name), "is missing", self.at, hint)
 
     def text(self, name: str, default: D, *aliases: str) -> str | D:
@@ -104,7 +116,7 @@ class Section:
             return float(value)
         bounds = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
         if not clamp:
-            raise self._out_of_range(name, entry, f"a number, {bounds}")
+            raise self._out_of_range(name, entry, f"a number, {bounds}", "1" if least <= 1 <= most else f"{least:g}")
         nearest = min(max(float(value), least), most)
         self.reading.warn(self.key(name), f"must be a number, {bounds}; {nearest:g} is used", entry.content)
         return nearest
@@ -118,7 +130,7 @@ class Section:
         if value != int(value):
             raise self._mismatch(self.key(name), entry, entry.content, wanted, str(max(least, 10)), "a fraction")
         if value < least:
-            raise self._out_of_range(name, entry, wanted)
+            raise self._out_of_range(name, entry, wanted, str(max(least, 10)))
         return int(value)
 
     def decimal(self, name: str, *aliases: str) -> Decimal | None:
@@ -128,7 +140,7 @@ class Section:
         if entry is None or value is None:
             return None
         if value < 0:
-            raise self._out_of_range(name, entry, "a number, 0 or more")
+            raise self._out_of_range(name, entry, "a number, 0 or more", "1")
         return Decimal(repr(value))
 
     def milliseconds(self, names: tuple[str, ...], seconds: tuple[str, ...], default: D) -> int | D:
@@ -160,20 +172,27 @@ class Section:
         listed = ", ".join(f'"{word}"' for word in words)
         raise self.reading.error(key, f"must be one of {listed}; found another text", at, f'write "{words[0]}"')
 
-    def texts(self, name: str, default: tuple[str, ...], *aliases: str, member: str | None = None) -> tuple[str, ...]:
-        """A list of texts, or one text alone; each may be an object that holds it as its one `member`."""
+    def texts(self, name: str, default: tuple[str, ...], *aliases: str) -> tuple[str, ...]:
+        """A list of texts, or one text alone."""
+        if self.entry(name, *aliases) is None:
+            return default
+        return tuple(found.text for found in self.placed_texts(name, *aliases))
+
+    def placed_texts(self, name: str, *aliases: str, member: str | None = None) -> list[PlacedText]:
+        """The same with their places; each may be an object that holds its text as the one `member`."""
         entry = self.entry(name, *aliases)
         if entry is None:
-            return default
-        content = entry.content
-        if not isinstance(content, ListValue):
-            text = self._text(self.key(name), entry, _only_member(content, member), example='["...", "..."]')
-            return () if text is None else (text,)
-        found = [
-            self._text(f"{self.key(name)}[{at}]", entry, _only_member(item, member), example='["...", "..."]')
-            for at, item in enumerate(content.items)
-        ]
-        return tuple(text for text in found if text is not None)
+            return []
+        key, items = self.key(name), {self.key(name): entry.content}
+        if isinstance(entry.content, ListValue):
+            items = {f"{key}[{at}]": item for at, item in enumerate(entry.content.items)}
+        found: list[PlacedText] = []
+        for item_key, item in items.items():
+            content = _only_member(item, member)
+            text = self._text(item_key, entry, content, example='["...", "..."]')
+            if text is not None:
+                found.append(PlacedText(item_key, text, content))
+        return found
 
     def path(self, name: str, *aliases: str) -> Path | None:
         entry = self.entry(name, *aliases)
@@ -231,12 +250,15 @@ class Section:
         if entry is not None:
             self.reading.warn(self.key(name), message, entry)
 
-    def finish(self) -> None:
-        """Reports every entry that was never asked for, with the nearest name that would have been."""
+    def finish(self, instead: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Reports every entry that was never asked for, with the nearest name that would have been.
+
+        `instead` are hints by name, for names that people write and that are near to nothing.
+        """
         unknown = [entry for entry in self._entries if entry.key not in self._known]
         for entry in unknown[:MOST_UNKNOWN]:
             near = difflib.get_close_matches(entry.key, self._known, n=1, cutoff=0.6)
-            hint = f"did you mean {self._known[near[0]]}?" if near else None
+            hint = instead.get(entry.key) or (f"did you mean {self._known[near[0]]}?" if near else None)
             key = self.key(entry.name)
             if entry.is_override:
                 raise self.reading.error(key, "is not a known setting", entry, hint)
@@ -323,7 +345,7 @@ class Section:
         if isinstance(value, bool | str):
             raise self._mismatch(self.key(name), entry, entry.content, wanted, "10")
         if not abs(value) <= _GREATEST:
-            raise self.reading.error(self.key(name), f"must be {wanted}; found one beyond all bounds", entry.content)
+            raise self._mismatch(self.key(name), entry, entry.content, wanted, "10", "one beyond all bounds")
         return value
 
     def _mismatch(
@@ -334,8 +356,8 @@ class Section:
         hint = f"write {entry.name} {body}" if example is None else f"write {entry.name} = {example}"
         return self.reading.error(key, f"must be {wanted}; found {kind}", content, hint)
 
-    def _out_of_range(self, name: str, entry: Entry, wanted: str) -> ConfigError:
-        return self.reading.error(self.key(name), f"must be {wanted}; found one out of range", entry.content)
+    def _out_of_range(self, name: str, entry: Entry, wanted: str, example: str) -> ConfigError:
+        return self._mismatch(self.key(name), entry, entry.content, wanted, example, "one out of range")
 
 
 def _only_member(content: Value | Block, member: str | None) -> Value | Block:

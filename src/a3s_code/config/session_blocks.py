@@ -20,7 +20,9 @@ from a3s_code.config.schema import (
     TimeoutAction,
 )
 from a3s_code.config.section import Section
+from a3s_code.errors import InvalidRule
 from a3s_code.kernel.contracts import Check, Outcome
+from a3s_code.kernel.rules import parse_rule
 
 _OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _ACTIONS: tuple[TimeoutAction, ...] = get_args(TimeoutAction)
@@ -121,8 +123,25 @@ def read_permissions(section: Section | None) -> PermissionsConfig | None:
 
 
 def _rules(section: Section, name: str) -> tuple[str, ...]:
-    """Rules, each a text or an object `{ rule = "..." }`."""
-    return section.texts(name, (), member="rule")
+    """Rules, each a text or an object `{ rule = "..." }`; one that is malformed is refused where it stands."""
+    found = section.placed_texts(name, member="rule")
+    for key, text, at in found:
+        complaint = _complaint(text)
+        if complaint is not None:
+            hint = 'write "tool" or "tool(pattern)", such as "read(src/**)"'
+            raise section.reading.error(key, f"is no rule: it {complaint}", at, hint)
+    return tuple(rule.text for rule in found)
+
+
+def _complaint(text: str) -> str | None:
+    """What is wrong with the rule `text`, in words that do not quote it; None for a good one."""
+    if not text.strip():
+        return "is empty and would match nothing"
+    try:
+        parse_rule(text)
+    except InvalidRule as error:
+        return error.message.removeprefix(f"rule {text!r} ")
+    return None
 
 
 def read_confirmation(section: Section | None) -> ConfirmationConfig | None:

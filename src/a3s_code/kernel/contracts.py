@@ -17,6 +17,12 @@ Origin = Literal["model", "host", "check"]
 EffectKind = Literal["read", "write", "delete", "exec", "net", "spend", "release", "unknown"]
 CheckStatus = Literal["passed", "failed", "skipped", "inconclusive"]
 Verdict = Literal["verified", "needs_review", "unverified", "failed", "stale", "not_applicable"]
+VerificationStatus = Literal["passed", "failed", "skipped", "needs_review"]
+_STATUS: Mapping[Verdict, VerificationStatus] = {
+    "verified": "passed",
+    "failed": "failed",
+    "not_applicable": "skipped",
+}
 RunStatus = Literal[
     "created",
     "planning",
@@ -180,10 +186,16 @@ class Verification:
     residual_risks: tuple[str, ...] = ()
     feedback: str | None = None
 
+    @property
+    def status(self) -> VerificationStatus:
+        """The verdict in the words of summaries and of other protocols."""
+        return _STATUS.get(self.verdict, "needs_review")
+
     def summary(self) -> Mapping[str, Any]:
         """The counts of the verification summary, as plain JSON values."""
         required = [report for report in self.reports if report.required]
         return {
+            "status": self.status,
             "verdict": self.verdict,
             "report_count": len(self.reports),
             "required_check_count": len(required),

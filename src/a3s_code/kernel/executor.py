@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from a3s_code.errors import ArgumentError
 from a3s_code.kernel import events
 from a3s_code.kernel.artifacts import shorten
-from a3s_code.kernel.attribution import describe
-from a3s_code.kernel.contracts import Confirmation, Decision, Origin
+from a3s_code.kernel.attribution import describe, expect, is_foreign
+from a3s_code.kernel.contracts import Confirmation, Decision, Effect, Origin
 from a3s_code.kernel.messages import ArtifactRef, Observation, ToolCall
+from a3s_code.kernel.pairing import INTERRUPTED
 from a3s_code.kernel.ports import Clock, Confirmer, Limits, SafetyGate, Sanitizer
 from a3s_code.kernel.state import Refusal, Run, SessionState
 from a3s_code.kernel.tool import Action, ArtifactStore, ToolCatalog, ToolContext, ToolOutput, ToolPort
@@ -26,6 +29,7 @@ from a3s_code.kernel.trace import ActiveTool, TraceEvent
 
 SHOWN_ARGUMENT_BYTES = 2_048
 DEADLINE_GRACE_MS = 5_000
+GATE_SECONDS = 10
 NOTHING_DONE = frozenset({"invalid_argument", "not_found", "version_conflict", "unsupported"})
 
 
@@ -129,11 +133,13 @@ class ToolExecutor:
             return _Prepared(call, fault=ToolOutput.failure(text, "invalid_argument"))
         try:
             args = tool.parse(call.arguments)
-            effects = tool.effects(args, self._state.workspace)
+            effects = tuple(expect(Effect, effect) for effect in tool.effects(args, self._state.workspace))
         except (ArgumentError, ValueError) as error:
             return _Prepared(call, fault=ToolOutput.failure(f"{call.name}: {error}", "invalid_argument"))
-        except Exception as error:  # noqa: BLE001 - a tool of the host may raise anything; the model sees what
-            return _Prepared(call, fault=ToolOutput.failure(f"{call.name} failed: {describe(error)}", "internal"))
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
+            return _Prepared(call, fault=_failure(call, "internal", describe(error)))
         return _Prepared(call, tool, args, Action(call.id, call.name, call.arguments, effects, origin))
 
     async def _execute(self, prepared: _Prepared, caller: Caller) -> Observation:
@@ -142,39 +148,41 @@ class ToolExecutor:
         shown, digest = self._show(call)
         caller.emit(events.ToolStart(call.id, call.name, shown, digest, caller.origin))
         active = ActiveTool(call.id, call.name, self._clock.now_ms())
-        key = f"{call.id}/{id(active)}"
-        self._state.active[key] = active
-        output = interrupted_output()
+        self._state.active[key := f"{call.id}/{id(active)}"] = active
+        cut_off: BaseException | None = None
         try:
             if prepared.fault is not None or action is None or tool is None:
-                output = prepared.fault or output
+                output = prepared.fault or _failure(call, "internal", "it was not prepared")
             elif (decision := await self._judge(action, shown, digest, caller)).outcome != "allow":
                 output = self._refuse(call, shown, decision, caller)
             else:
                 counted = action.may_change and caller.origin != "check"
                 self._state.changes += counted
                 async with asyncio.timeout((self._limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
-                    output = await tool.invoke(prepared.args, self._context(call, action, decision, caller))
+                    given = await tool.invoke(prepared.args, self._context(call, action, decision, caller, key))
+                output = _checked(call, given)
                 self._state.changes -= counted and output.error_kind in NOTHING_DONE
         except TimeoutError as error:
             text = str(error) or f"{call.name} was stopped after {self._limits.tool_timeout_ms / 1000:g} s."
             output = ToolOutput.failure(text, "timeout")
-        except asyncio.CancelledError as error:
-            if (task := asyncio.current_task()) is None or task.cancelling():
-                raise
-            output = ToolOutput.failure(f"{call.name} failed: {describe(error)}", "failed")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - what a tool raises becomes an observation, its exit too
-            output = ToolOutput.failure(f"{call.name} failed: {describe(error)}", "failed")
-        finally:
-            self._state.active.pop(key, None)
-            observation = self._observe(call, output, caller)
-            self._record(observation, caller, int((time.perf_counter() - started) * 1000))
+        except BaseException as error:  # noqa: BLE001 - what a tool raises, its exit too, is observed; the rest goes on below
+            output = _failure(call, "failed", describe(error))
+            if not is_foreign(error):
+                cut_off, output = error, ToolOutput.failure(INTERRUPTED, "cancelled")
+        self._state.active.pop(key, None)
+        observation = self._observe(call, output, caller)
+        self._record(observation, caller, int((time.perf_counter() - started) * 1000))
+        if cut_off is not None:
+            raise cut_off
         return observation
 
     async def _judge(self, action: Action, shown: str, digest: str, caller: Caller) -> Decision:
         try:
-            decision = await self._gate.decide(action)
-        except Exception as error:  # noqa: BLE001 - a gate that fails denies
+            async with asyncio.timeout(GATE_SECONDS):
+                decision = expect(Decision, await self._gate.decide(action))
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
             return Decision("deny", f"the gate failed: {describe(error)}", source="gate", effects=action.effects)
         if decision.outcome != "ask":
             return decision
@@ -191,8 +199,10 @@ class ToolExecutor:
 
     async def _confirm(self, confirmer: Confirmer, action: Action, decision: Decision) -> Confirmation:
         try:
-            return await confirmer.confirm(action, decision)
-        except Exception as error:  # noqa: BLE001 - a confirmer that fails has not said yes
+            return expect(Confirmation, await confirmer.confirm(action, decision))
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
             return Confirmation(approved=False, reason=f"the confirmation failed: {describe(error)}")
 
     def _refuse(self, call: ToolCall, shown: str, decision: Decision, caller: Caller) -> ToolOutput:
@@ -202,9 +212,20 @@ class ToolExecutor:
             caller.run.refused.append(Refusal(call, decision))
         return ToolOutput.failure(f"Not allowed: {decision.reason}", "permission_denied")
 
-    def _context(self, call: ToolCall, action: Action, decision: Decision, caller: Caller) -> ToolContext:
+    def _context(self, call: ToolCall, action: Action, decision: Decision, caller: Caller, key: str) -> ToolContext:
+        loop, thread = asyncio.get_running_loop(), threading.get_ident()
+
+        def show(text: str) -> None:
+            if key in self._state.active:
+                caller.emit(events.ToolOutputDelta(call.id, call.name, text))
+
         def progress(text: str) -> None:
-            caller.emit(events.ToolOutputDelta(call.id, call.name, self._clean(text)))
+            cleaned = self._clean(str(text))
+            if threading.get_ident() == thread:
+                show(cleaned)
+            else:
+                with suppress(RuntimeError):  # the loop is closed: nobody is left to show it to
+                    loop.call_soon_threadsafe(show, cleaned)
 
         return ToolContext(
             workspace=self._state.workspace,
@@ -261,26 +282,40 @@ class ToolExecutor:
 
     def _clean(self, text: str) -> str:
         try:
-            return self._sanitizer.clean(text)
-        except Exception as error:  # noqa: BLE001 - what could not be cleaned is not shown
+            return expect(str, self._sanitizer.clean(text))
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
             return f"[withheld: the sanitizer failed: {describe(error)}]"
 
     def _show(self, call: ToolCall) -> tuple[str, str]:
         """The arguments as cleaned, shortened JSON text, and the digest of the whole."""
         whole = call.malformed
         if whole is None:
-            whole = json.dumps(call.arguments, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
-        digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
-        cut = whole if len(whole) <= SHOWN_ARGUMENT_BYTES else whole[: SHOWN_ARGUMENT_BYTES - 1] + "…"
-        return self._clean(cut), digest
+            whole = _spell(call.arguments)
+        data = whole.encode("utf-8", "surrogatepass")
+        shown = self._clean(whole).encode("utf-8", "replace")
+        if len(shown) > SHOWN_ARGUMENT_BYTES:
+            shown = shown[: SHOWN_ARGUMENT_BYTES - 3] + "…".encode()
+        return shown.decode("utf-8", "ignore"), hashlib.sha256(data).hexdigest()
 
 
-def interrupted_output() -> ToolOutput:
-    """What a call that was cut off gives."""
-    return ToolOutput.failure("Interrupted before it ended; it may have had effects.", "cancelled")
+def _spell(arguments: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(arguments, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    except (TypeError, ValueError, RecursionError):
+        return repr(arguments)
 
 
-def interrupted(call: ToolCall) -> Observation:
-    """The observation of a call that was cut off or never begun, so that the history stays paired."""
-    output = interrupted_output()
-    return Observation(call.id, call.name, output.text, output.exit_code, output.error_kind)
+def _checked(call: ToolCall, given: Any) -> ToolOutput:
+    """The output, if it is one that can be observed: a tool of the host is not type-checked."""
+    if not isinstance(given, ToolOutput):
+        return _failure(call, "internal", f"it gave {type(given).__name__}, not a ToolOutput")
+    text, exit_code, metadata = (cast("Any", value) for value in (given.text, given.exit_code, given.metadata))
+    if not (isinstance(text, str) and isinstance(exit_code, int) and isinstance(metadata, Mapping)):
+        return _failure(call, "internal", "it gave a ToolOutput whose text, exit code or metadata is of another type")
+    return given
+
+
+def _failure(call: ToolCall, kind: str, reason: str) -> ToolOutput:
+    return ToolOutput.failure(f"{call.name} failed: {reason}", kind)

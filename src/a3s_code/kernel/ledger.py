@@ -25,23 +25,23 @@ class RunLedger:
         """The run that goes on, None between runs."""
         return next((run for run in self._open if not run.done.done()), None)
 
-    def begin(self, prompt: str, *, queue: bool) -> tuple[Run, Run | None]:
-        """A new run, and the one it has to wait for.
+    def begin(self, prompt: str, *, queue: bool) -> tuple[Run, list[Run]]:
+        """A new run, and those it has to wait for.
 
         While another run goes on this raises SessionBusy, unless `queue` is set or that run is being cancelled.
         """
         with self._lock:
             self._open = [run for run in self._open if not run.done.done()]
-            previous = self._open[-1] if self._open else None
-            if previous is not None and not (queue or previous.cancelling):
+            earlier = list(self._open)
+            if (busy := next((run for run in earlier if not run.cancelling), None)) is not None and not queue:
                 raise SessionBusy(
-                    f"session {self._session_id} is busy with {previous.id}",
+                    f"session {self._session_id} is busy with {busy.id}",
                     hint='wait for it, cancel it, or open the session with on_busy="queue"',
                 )
             run = Run(self._clock.new_id("run"), self._session_id, prompt, self._clock.now_ms)
             self._runs[run.id] = run
             self._open.append(run)
-            return run, previous
+            return run, earlier
 
     def open_runs(self) -> list[Run]:
         """The run that goes on and those that wait, in order."""

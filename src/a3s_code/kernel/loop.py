@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Sequence
 
-from a3s_code.errors import A3SError, ModelProtocolError, RunLimit
-from a3s_code.kernel import events, messages
-from a3s_code.kernel.attribution import blame
-from a3s_code.kernel.executor import Caller, ToolExecutor, interrupted
-from a3s_code.kernel.messages import Delta, Message, Observation, Reply, Text, ToolCall
+from a3s_code.errors import A3SError, RunLimit
+from a3s_code.kernel import events
+from a3s_code.kernel.attribution import blame, expect
+from a3s_code.kernel.contracts import Intent, Verification
+from a3s_code.kernel.executor import Caller, ToolExecutor
+from a3s_code.kernel.messages import Message, Observation, Reply, Text, ToolCall
+from a3s_code.kernel.pairing import interrupted, pair
 from a3s_code.kernel.ports import ChatModel, Execute, Limits, Modules, Prompt, Request
+from a3s_code.kernel.reading import read_reply
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import ToolCatalog
-
-SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
-    messages.TextDelta: events.TextDelta,
-    messages.ReasoningDelta: events.ReasoningDelta,
-    messages.ToolInputDelta: events.ToolInputDelta,
-}
 
 
 class AgentLoop:
@@ -40,18 +37,18 @@ class AgentLoop:
         self._executor = executor
         self._limits = limits
 
-    async def run(self, run: Run, request: Request, after: Run | None = None) -> None:
-        """Work on `request`, once `after` is over, until it is done, fails, reaches a limit or is cancelled.
+    async def run(self, run: Run, request: Request, after: Sequence[Run] = ()) -> None:
+        """Work on `request`, once all in `after` are over, until it is done, fails, reaches a limit or is cancelled.
 
-        `run` tells which. Never raises.
+        `run` tells which. Raises nothing but an interrupt from the keyboard.
         """
         try:
-            if after is not None:
-                await after.wait()
+            for earlier in after:
+                await earlier.wait()
             run.emit(events.AgentStart(request.prompt))
             with blame("kernel"):
                 await self._work(run, request)
-            run.end("completed")
+            run.end("cancelled" if run.cancelling else "completed")
         except RunLimit as limit:
             run.emit(events.LimitReached(limit.limit, limit.message))
             run.end("limit_reached")
@@ -65,16 +62,16 @@ class AgentLoop:
     async def _work(self, run: Run, request: Request) -> None:
         harness, state = self._modules, self._state.conversation(request.history)
         with blame("router"):
-            intent = await harness.router.route(request, state)
+            intent = expect(Intent, await harness.router.route(request, state))
         run.emit(events.IntentResolved(intent.mode, intent.groups))
         with blame("planner"):
             plan = state.plan = await harness.planner.plan(intent, state)
         state.history.append(Message.user(request.prompt, request.attachments))
         while True:
             with blame("selector"):
-                tools = await harness.selector.select(intent, self._catalog, state)
+                tools = tuple(await harness.selector.select(intent, self._catalog, state))
             with blame("assembler"):
-                prompt = await harness.assembler.assemble(intent, plan, tools, state)
+                prompt = expect(Prompt, await harness.assembler.assemble(intent, plan, tools, state))
             reply = await self._ask(run, state, prompt)
             if calls := reply.message.calls:
                 await self._act(run, state, calls)
@@ -82,15 +79,18 @@ class AgentLoop:
             if not calls and reply.stop != "pause":
                 run.status = "verifying"
                 with blame("verifier"):
-                    run.verification = await harness.verifier.verify(self._state, self._check(run))
+                    found = await harness.verifier.verify(self._state, self._check(run))
+                    run.verification = expect(Verification, found)
                 if run.verification.feedback is None:
                     return
                 run.status = "executing"
                 state.history.append(Message.user(run.verification.feedback))
             with blame("compactor"):
                 shorter = await harness.compactor.compact(state)
-            if shorter is not None:
-                state.history[:] = shorter
+                if shorter is not None:
+                    state.history[:] = pair([expect(Message, message) for message in shorter])
+            if run.cancelling:
+                return
             if run.turns >= self._limits.max_tool_rounds:
                 raise RunLimit("turns", f"the run used its {run.turns} model calls (max_tool_rounds)")
 
@@ -100,33 +100,17 @@ class AgentLoop:
         said: list[str] = []
         try:
             with blame("model"):
-                reply = await self._read(run, self._model.stream(prompt), said)
-        except asyncio.CancelledError:
+                reply = await read_reply(self._model.stream(prompt), run.emit, said)
+        except BaseException as error:
             if text := "".join(said):
                 run.text = text
-                state.history.append(Message("assistant", (Text(text + "\n[interrupted here]"),)))
+                if isinstance(error, asyncio.CancelledError):
+                    state.history.append(Message("assistant", (Text(text + "\n[interrupted here]"),)))
             raise
         run.text = reply.message.text or run.text
         run.stop = reply.stop
         run.use(reply.usage)
         state.history.append(reply.message)
-        return reply
-
-    async def _read(self, run: Run, stream: AsyncIterator[Delta | Reply], said: list[str]) -> Reply:
-        reply: Reply | None = None
-        try:
-            async for piece in stream:
-                if isinstance(piece, Reply):
-                    reply = piece
-                    continue
-                if isinstance(piece, messages.TextDelta):
-                    said.append(piece.text)
-                run.emit(SHOWN[type(piece)](piece.text))
-        finally:
-            if (close := getattr(stream, "aclose", None)) is not None:
-                await close()
-        if reply is None:
-            raise ModelProtocolError("the reply ended before it was complete", provider=self._model.name)
         return reply
 
     async def _act(self, run: Run, state: SessionState, calls: tuple[ToolCall, ...]) -> None:

@@ -6,16 +6,19 @@ Both are changed on the event loop of the run only. Other threads may read them.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from a3s_code.errors import A3SError
+from a3s_code.errors import A3SError, UsageError
 from a3s_code.kernel.contracts import NOT_VERIFIED, Decision, Plan, Price, RunStatus, Usage, Verification
 from a3s_code.kernel.events import AgentEnd, AgentEvent, AgentStart, Error, LimitReached
 from a3s_code.kernel.messages import Message, StopReason, ToolCall
+from a3s_code.kernel.pairing import pair
 from a3s_code.kernel.trace import ActiveTool, EventLog, RunSnapshot, TraceEvent
 
 TERMINAL: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "limit_reached", "interrupted"})
@@ -43,7 +46,7 @@ class SessionState:
 
     def conversation(self, history: Sequence[Message] | None) -> SessionState:
         """The state a run works on: this one, or a view of it with a history of its own."""
-        return self if history is None else replace(self, history=list(history))
+        return self if history is None else replace(self, history=pair(history))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ class Refusal:
 
     call: ToolCall
     decision: Decision
+
+
+standing_still: ContextVar[frozenset[int]] = ContextVar("standing_still", default=frozenset())
+"""The threads of event loops that wait, blocking, for the code that looks."""
 
 
 class Run:
@@ -79,6 +86,7 @@ class Run:
         self.updated_at_ms = self.created_at_ms
         self.log = EventLog(now_ms)
         self.task: asyncio.Task[None] | None = None
+        self.thread = 0
         self.done: Future[None] = Future()
         self.cancelling = False
 
@@ -87,9 +95,13 @@ class Run:
         return self.status in TERMINAL
 
     def emit(self, event: AgentEvent) -> None:
-        """Record an event; it changes the status where the event is one that does, and never the flow."""
-        if not self.ended:
-            self._advance(event)
+        """Record an event; it changes the status where the event is one that does, and never the flow.
+
+        What comes after the end is dropped: a tool that runs on in its thread has nobody to tell.
+        """
+        if self.ended:
+            return
+        self._advance(event)
         self.updated_at_ms = self.log.append(event).timestamp_ms
 
     def _advance(self, event: AgentEvent) -> None:
@@ -131,6 +143,7 @@ class Run:
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin the work on the running event loop."""
+        self.thread = threading.get_ident()
         self.task = asyncio.get_running_loop().create_task(work)
         self.task.add_done_callback(self._finish)
 
@@ -140,8 +153,20 @@ class Run:
         self.done.set_result(None)
 
     async def wait(self) -> None:
-        """Wait until nothing of the run is left; may be awaited on any event loop, by any number of tasks."""
+        """Wait until nothing of the run is left; may be awaited on any event loop, by any number of tasks.
+
+        Raises UsageError where the wait could not end, since the run's own event loop stands still for it.
+        """
+        if self.held_up:
+            raise UsageError(
+                f"{self.id} cannot be waited for from one of its own tools", hint="use the async session in async tools"
+            )
         await asyncio.shield(asyncio.wrap_future(self.done))
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the run's event loop stands still until the caller is done."""
+        return not self.done.done() and self.thread in standing_still.get()
 
     def snapshot(self) -> RunSnapshot:
         return RunSnapshot(

@@ -130,11 +130,16 @@ class ModelEndpoint:
         """Whether requests go out without an API key of ours, because none was given."""
         return not self.api_key
 
+    @property
+    def lacks_key(self) -> bool:
+        """Whether a key is needed and none is given."""
+        if not self.keyless or self.provider in LOCAL or self.loopback:
+            return False
+        return not any(name.lower() in _CREDENTIAL_HEADERS for name in self.headers)
+
     def require_key(self) -> None:
         """Raise MissingCredential where a key is needed and none is given."""
-        if not self.keyless or self.provider in LOCAL or self.loopback:
-            return
-        if any(name.lower() in _CREDENTIAL_HEADERS for name in self.headers):
+        if not self.lacks_key:
             return
         variable = self.variable
         raise MissingCredential(

@@ -117,7 +117,7 @@ class Child:
         return "exited"
 
     def kill(self) -> None:
-        """End the whole tree: politely, and after a short grace by force. Takes about a second at most."""
+        """End what is found of the tree: politely, and after a short grace by force. Takes about a second at most."""
         with contextlib.ExitStack() as stack:
             holds = [stack.enter_context(Hold(pid)) for pid in descendants(self._process.pid)]
             signal_group(self._process.pid, signal.SIGTERM)

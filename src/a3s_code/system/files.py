@@ -162,7 +162,7 @@ def _require_digest(real: Path, expected: str | None) -> None:
     except FileNotFoundError:
         found = ABSENT
     if found != expected:
-        raise FileChanged("the file was changed by somebody else")
+        raise FileChanged("the file was changed while it was being written, by another program or session")
 
 
 def _copy_owner(descriptor: int, before: os.stat_result | None, mode: int | None) -> None:

@@ -132,7 +132,7 @@ def main() -> None:
     try:
         scanner = Scanner(request["pattern"], ignore_case=request["ignore_case"], context=request["context"])
     except (re.error, OverflowError, RecursionError) as error:
-        answers: Iterator[Any] = iter([{"error": str(error)}])
+        answers: Iterator[Any] = iter([{"error": error.msg if isinstance(error, re.error) else str(error)}])
     else:
         answers = scan_files(scanner, request["root"], request["files"], request["limit"])
     for answer in answers:

@@ -1,4 +1,4 @@
-"""Running a program: awaited, bounded in memory, streamed, and dead with all its children when it is given up."""
+"""Running a program: awaited, bounded in memory, streamed, and dead with its children when it is given up."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def run(
     on_text: Callable[[str], None] | None = None,
     keep_bytes: int = KEEP_BYTES,
 ) -> Completed:
-    """Run `command` to its end, or kill it with all that came of it at the timeout or when the caller is cancelled.
+    """Run `command` to its end, or kill it with all that is found of it at the timeout or when the caller is cancelled.
 
     A cancellation is raised once the tree is dead, within 2 seconds. `on_text` gets the output as it comes, on this
     event loop, up to STREAM_CHARACTERS. Raises OSError where the program cannot be started, ValueError for a NUL.

@@ -1,7 +1,8 @@
 """Ending a process and all that came of it.
 
 The process group takes most of a tree. What left the group is found on Linux: as a descendant, before its parents die,
-and by a mark in its environment, which also finds those that made themselves orphans.
+and by a mark in its environment, which also finds those that made themselves orphans. An orphan outside the group that
+cleared its environment is not found.
 """
 
 from __future__ import annotations

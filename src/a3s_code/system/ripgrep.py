@@ -32,7 +32,8 @@ OPTIONS = (
 KEEP_BYTES = 256 * 1024 * 1024
 _COUNT = re.compile(rb"([^\0]+)\0(\d+)\r?\n")
 _PLAIN_NAME = re.compile(r"(?:[\w.?-]|\*(?!\*)|\{[\w.?-]*(?:,[\w.?-]*)+\})+")
-_ERROR = re.compile(r"(?:error: |PCRE2: )(.+)")
+# Without the offset: it counts in the expression as ripgrep rewrote it.
+_ERROR = re.compile(r"(?:error: |PCRE2: (?:error compiling pattern at offset \d+: )?)(.+)")
 
 
 def find_ripgrep() -> str | None:

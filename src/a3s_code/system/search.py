@@ -1,4 +1,8 @@
-"""Searching files and lines, by the best engine there is. Both give the same answers."""
+"""Searching files and lines, by the best engine there is.
+
+Both engines find the same files, and the same lines for expressions that both know. They differ where expressions do:
+only ripgrep knows classes like `\\p{L}`, and to its `^`, `$` and `.` a carriage return within a line is a line end.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 import warnings
@@ -17,6 +16,7 @@ from pydantic_core import to_json, to_jsonable_python
 from a3s_code.errors import UsageError
 from a3s_code.kernel.contracts import Effect
 from a3s_code.kernel.tool import ToolContext, ToolOutput
+from a3s_code.toolkit.threads import run_in_thread
 from a3s_code.toolkit.tool import Tool, undeclared
 
 Function = Callable[..., Any]
@@ -118,7 +118,7 @@ class FunctionTool(Tool):
         if inspect.iscoroutinefunction(self.function):
             result = await self.function(**given)
         else:
-            result = await asyncio.to_thread(self.function, **given)
+            result = await run_in_thread(self.function, **given)
             if inspect.isawaitable(result):
                 result = await result
         return _output(result)

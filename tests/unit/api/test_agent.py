@@ -40,9 +40,9 @@ def test_a_policy_of_the_session_replaces_that_of_the_configuration(tmp_path: Pa
 
 def test_a_bad_rule_of_the_configuration_names_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "agent.acl").write_text('permissions {\n  deny = ["bash("]\n}\n')
-    with Agent.create(tmp_path / "agent.acl") as agent, pytest.raises(ConfigError) as raised:
-        agent.session(tmp_path)
-    assert (raised.value.line, raised.value.key) == (2, "permissions.deny")
+    with pytest.raises(ConfigError) as raised:
+        Agent.create(tmp_path / "agent.acl")
+    assert (raised.value.line, raised.value.column, raised.value.key) == (2, 11, "permissions.deny[0]")
     assert "agent.acl" in str(raised.value)
 
 

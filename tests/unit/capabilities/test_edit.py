@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,3 +178,35 @@ async def test_a_link_inside_is_edited_through_and_stays(bench: Any) -> None:
     await bench.call(EDIT, file_path="link.txt", old_string="old", new_string="new")
     assert (bench.workspace / "link.txt").is_symlink()
     assert (bench.workspace / "real.txt").read_text() == "new"
+
+
+async def test_edits_of_one_file_at_once_all_take_place(bench: Any) -> None:
+    file = bench.put("a.py", "".join(f"line {number};\n" for number in range(32)))
+    await bench.call(READ, file_path="a.py")
+
+    async def edit(number: int) -> Any:
+        return await bench.call(EDIT, file_path="a.py", old_string=f"line {number};", new_string=f"edited {number};")
+
+    outputs = await asyncio.gather(*map(edit, range(32)))
+    assert [output.text for output in outputs] == ["Edited a.py"] * 32
+    assert file.read_text() == "".join(f"edited {number};\n" for number in range(32))
+    assert bench.files[str(file)] == digest(file.read_bytes())
+
+
+def test_no_edit_is_lost_between_sessions_on_threads(bench: Any) -> None:
+    file = bench.put("a.py", "count 0\n" + "".join(f"line {number};\n" for number in range(16)))
+
+    async def edit(number: int) -> list[Any]:
+        own = replace(bench, files={})
+        line = await own.call(EDIT, file_path="a.py", old_string=f"line {number};", new_string=f"edited {number};")
+        count = [await own.call(EDIT, file_path="a.py", old_string="count 0", new_string=f"count by {number}")]
+        return [line, *count]
+
+    with ThreadPoolExecutor(16) as pool:
+        outputs = list(pool.map(lambda number: asyncio.run(edit(number)), range(16)))
+    assert [line.text for line, _ in outputs] == ["Edited a.py"] * 16
+    assert file.read_text().splitlines()[1:] == [f"edited {number};" for number in range(16)]
+    winners = [number for number, (_, count) in enumerate(outputs) if count.exit_code == 0]
+    assert len(winners) == 1
+    assert file.read_text().startswith(f"count by {winners[0]}\n")
+    assert {count.error_kind for _, count in outputs} <= {None, "not_found", "version_conflict"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -100,3 +101,18 @@ async def test_a_missing_path_is_told(bench: Any, grep: Grep) -> None:
     bench.put("source.py")
     output = await bench.call(grep, pattern="x", path="sorce.py")
     assert (output.error_kind, output.text) == ("not_found", "sorce.py does not exist (did you mean source.py?)")
+
+
+async def test_what_is_no_file_or_folder_is_refused(bench: Any, grep: Grep) -> None:
+    os.mkfifo(bench.workspace / "fifo")
+    output = await bench.call(grep, pattern="x", path="fifo")
+    assert (output.text, output.error_kind) == ("fifo is a FIFO, not a regular file", "unsupported")
+
+
+async def test_a_bad_pattern_is_told_without_a_place_in_it(bench: Any, grep: Grep) -> None:
+    bench.put("a.txt", "a\n")
+    for pattern in ("(", "(?<=a+)b", "(?<x>a)(?<x>b)(?=c)"):
+        output = await bench.call(grep, pattern=pattern)
+        assert output.error_kind == "invalid_argument"
+        assert "position" not in output.text
+        assert "offset" not in output.text

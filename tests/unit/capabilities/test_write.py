@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from typing import Any
 
 import pytest
@@ -109,3 +110,14 @@ async def test_what_cannot_be_written_is_told(bench: Any) -> None:
     lone = await bench.call(WRITE, file_path="a", content="\ud800")
     assert (lone.error_kind, "surrogate" in lone.text) == ("invalid_argument", True)
     assert not (bench.workspace / "a").exists()
+
+
+async def test_one_line_and_one_byte_are_counted_as_such(bench: Any) -> None:
+    assert (await bench.call(WRITE, file_path="a", content="x")).text == "Created a: 1 line, 1 byte"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+async def test_a_folder_that_takes_no_files_is_told(bench: Any) -> None:
+    output = await bench.call(WRITE, file_path="/proc/self/x", content="x")
+    assert output.text == "/proc/self/x cannot be created: nothing can be made in that folder"
+    assert output.error_kind == "failed"

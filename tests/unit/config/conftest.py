@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from a3s_code.config import Config, load_config
+from a3s_code.config import Config, ConfigWarning, load_config
 
 Load = Callable[..., Config]
 
@@ -35,5 +35,15 @@ def load(folder: Path, home: Path) -> Load:
         source: str | Path | None, overrides: dict[str, Any] | None = None, environ: dict[str, str] | None = None
     ) -> Config:
         return load_config(source, overrides or {}, environ=environ or {}, cwd=folder, home=home)
+
+    return run
+
+
+@pytest.fixture
+def told() -> Callable[[Config], list[ConfigWarning]]:
+    """The warnings of a configuration without those of settings that do nothing yet."""
+
+    def run(config: Config) -> list[ConfigWarning]:
+        return [warning for warning in config.warnings if warning.kind != "without_effect"]
 
     return run

@@ -43,29 +43,29 @@ args = ["@modelcontextprotocol/server-filesystem", "./workspace"]
 """
 
 
-def test_the_quick_start_loads_as_printed(load, folder: Path) -> None:
+def test_the_quick_start_loads_as_printed(load, folder: Path, told) -> None:
     (folder / "agent.acl").write_text(QUICK_START)
     config = load("agent.acl", environ={"ANTHROPIC_API_KEY": "sk-1"})
     assert config.model_ref() == ("anthropic", "claude-sonnet-4-20250514")
     assert config.providers["anthropic"].model("claude-sonnet-4-20250514").api_key.reveal() == "sk-1"
-    assert config.warnings == ()
+    assert told(config) == []
 
 
-def test_the_quick_start_loads_without_its_variable(load) -> None:
+def test_the_quick_start_loads_without_its_variable(load, told) -> None:
     config = load(QUICK_START)
     assert config.providers["anthropic"].api_key is None
-    (warning,) = config.warnings
+    (warning,) = told(config)
     assert (warning.line, warning.key) == (3, "providers.anthropic.api_key")
     assert "ANTHROPIC_API_KEY" in config.missing_credential("anthropic").message
 
 
-def test_the_complete_example_loads_as_printed(load, folder: Path) -> None:
+def test_the_complete_example_loads_as_printed(load, folder: Path, told) -> None:
     config = load(COMPLETE, environ={"ANTHROPIC_API_KEY": "sk-1"})
     assert config.skill_dirs == (folder / "skills",)
     assert config.mcp_servers == ()
     assert (config.ahp.enabled, config.ahp.url, config.ahp.idle_ms) == (True, "http://harness:8080/ahp", 10_000)
     assert config.ahp.transport == "http"
-    assert config.warnings == ()
+    assert told(config) == []
 
 
 def test_the_server_list_loads_as_printed(load) -> None:

@@ -24,11 +24,11 @@ permissions { allow = ["read(*)"] default = "deny" }
 """
 
 
-def keys(config) -> list[tuple[str | None, int | None]]:
-    return [(warning.key, warning.line) for warning in config.warnings]
+def keys(warnings) -> list[tuple[str | None, int | None]]:
+    return [(warning.key, warning.line) for warning in warnings]
 
 
-def test_two_blocks_of_one_provider_are_one(load) -> None:
+def test_two_blocks_of_one_provider_are_one(load, told) -> None:
     config = load(
         'providers "p" { apiKey = "1" baseUrl = "http://one" models "a" { family = "x" } models "c" { } }\n'
         'providers "q" { }\n'
@@ -39,23 +39,23 @@ def test_two_blocks_of_one_provider_are_one(load) -> None:
     assert (provider.api_key, provider.base_url) == (Secret("2"), "http://one")
     assert list(provider.models) == ["a", "c", "b"]
     assert (provider.models["a"].family, provider.models["a"].reasoning) == ("x", True)
-    assert config.warnings == ()
+    assert told(config) == []
 
 
-def test_of_two_servers_with_one_name_the_later_replaces_the_earlier(load) -> None:
+def test_of_two_servers_with_one_name_the_later_replaces_the_earlier(load, told) -> None:
     config = load(
         'mcp_servers "n" { command = "a" args = ["x"] }\n'
         'mcp_servers "o" { command = "b" }\n'
         'mcp_servers "n" { command = "c" }'
     )
     assert config.mcp_servers == (McpServerConfig("n", "stdio", "c"), McpServerConfig("o", "stdio", "b"))
-    assert keys(config) == [("mcp_servers.n", 3)]
+    assert keys(told(config)) == [("mcp_servers.n", 3)]
 
 
-def test_of_two_checks_with_one_id_the_later_replaces_the_earlier(load) -> None:
+def test_of_two_checks_with_one_id_the_later_replaces_the_earlier(load, told) -> None:
     config = load('check "t" { command = "a" required = false }\ncheck "t" { command = "b" }')
     assert [(check.id, check.command, check.required) for check in config.checks] == [("t", "b", True)]
-    assert keys(config) == [("check.t", 2)]
+    assert keys(told(config)) == [("check.t", 2)]
 
 
 def test_servers_in_a_list_and_in_blocks_add_up(load) -> None:
@@ -78,24 +78,24 @@ def test_null_takes_back_what_was_said_before(load) -> None:
     assert load('providers "p" { apiKey = "k" }\nproviders "p" { apiKey = null }').providers["p"].api_key is None
 
 
-def test_one_setting_twice_in_a_block_is_a_warning(load) -> None:
+def test_one_setting_twice_in_a_block_is_a_warning(load, told) -> None:
     config = load('max_tool_rounds = 1\nproviders "p" {\n  apiKey = "1"\n  api_key = "2"\n}\nmax_tool_rounds = 2\n')
     assert config.max_tool_rounds == 2
     assert config.providers["p"].api_key == Secret("2")
-    assert keys(config) == [("providers.p.api_key", 4), ("max_tool_rounds", 6)]
-    assert "as apiKey and as api_key" in config.warnings[0].message
+    assert keys(told(config)) == [("providers.p.api_key", 4), ("max_tool_rounds", 6)]
+    assert "as apiKey and as api_key" in told(config)[0].message
 
 
-def test_two_aliases_in_a_block_are_a_warning(load) -> None:
+def test_two_aliases_in_a_block_are_a_warning(load, told) -> None:
     config = load('skills = "/a"\nskill_dirs = "/b"')
     assert config.skill_dirs == (Path("/b"),)
-    assert keys(config) == [("skill_dirs", 2)]
+    assert keys(told(config)) == [("skill_dirs", 2)]
 
 
-def test_a_header_given_twice_is_a_warning(load) -> None:
+def test_a_header_given_twice_is_a_warning(load, told) -> None:
     config = load('providers "p" { headers = { A = "1"\n"A" = "2" } }')
     assert config.providers["p"].headers["A"] == Secret("2")
-    assert keys(config) == [("providers.p.headers.A", 2)]
+    assert keys(told(config)) == [("providers.p.headers.A", 2)]
 
 
 def test_headers_of_two_blocks_add_up(load) -> None:
@@ -121,12 +121,22 @@ def test_headers_of_two_blocks_add_up(load) -> None:
         ("zzz { a = 1 }", None),
     ],
 )
-def test_an_unknown_setting_is_a_warning_with_the_nearest_name(load, text: str, suggested: str | None) -> None:
-    (warning,) = load("\n" + text).warnings
+def test_an_unknown_setting_is_a_warning_with_the_nearest_name(load, text: str, suggested: str | None, told) -> None:
+    (warning,) = told(load("\n" + text))
     assert warning.line == 2
     assert "is not a known setting and is ignored" in warning.message
     assert warning.hint == (f"did you mean {suggested}?" if suggested else None)
-    assert str(warning).startswith(f"2:{warning.column}: {warning.key} is not")
+    assert str(warning).startswith(f"<text>:2:{warning.column}: {warning.key} is not")
+
+
+@pytest.mark.parametrize("lane", ["query = { max_concurrency = 2 }", "query { }"])
+def test_a_lane_at_the_wrong_place_says_how_to_write_it(load, told, lane: str) -> None:
+    (warning,) = told(load(f"queue {{ {lane} }}"))
+    assert (warning.key, warning.line, warning.column) == ("queue.query", 1, 9)
+    assert warning.hint == "write query_max_concurrency = 2, or lane_handlers { query { } }"
+    written = load("queue { query_max_concurrency = 2 lane_handlers { query { } } }")
+    assert told(written) == []
+    assert written.queue.lanes["query"].max_concurrency == 2
 
 
 def test_warnings_name_the_file(load, folder: Path) -> None:
@@ -135,17 +145,17 @@ def test_warnings_name_the_file(load, folder: Path) -> None:
     assert str(warning) == f"{folder / 'agent.acl'}:1:1: nonsense is not a known setting and is ignored"
 
 
-def test_warnings_stand_in_the_order_of_the_text(load) -> None:
+def test_warnings_stand_in_the_order_of_the_text(load, told) -> None:
     config = load(
         'verify = env("A")\nzzz = 1\nproviders "p" {\n  yyy = 1\n  apiKey = env("B")\n}\nstorage_backend = "x"\n'
     )
-    assert [warning.line for warning in config.warnings] == [1, 2, 4, 5, 7]
+    assert [warning.line for warning in told(config)] == [1, 2, 4, 5, 7]
 
 
-def test_many_unknown_settings_are_summed_up(load) -> None:
+def test_many_unknown_settings_are_summed_up(load, told) -> None:
     config = load("".join(f"zz{index} = 1\n" for index in range(250)))
-    assert len(config.warnings) == 101
-    assert "150 more unknown settings" in config.warnings[-1].message
+    assert len(told(config)) == 101
+    assert "150 more unknown settings" in told(config)[-1].message
 
 
 def test_a_setting_without_meaning_here_says_so(load) -> None:
@@ -153,25 +163,25 @@ def test_a_setting_without_meaning_here_says_so(load) -> None:
     assert "no meaning here" in warning.message
 
 
-def test_an_unknown_storage_backend_is_a_warning(load) -> None:
+def test_an_unknown_storage_backend_is_a_warning(load, told) -> None:
     config = load('storage_backend = "redis"')
     assert config.storage_backend == "file"
-    (warning,) = config.warnings
+    (warning,) = told(config)
     assert (warning.key, warning.hint) == ("storage_backend", "one of file, memory, custom")
 
 
 @pytest.mark.parametrize("word", ["memory", "Memory", "CUSTOM", "file"])
-def test_a_storage_backend_is_known_in_any_case(load, word: str) -> None:
+def test_a_storage_backend_is_known_in_any_case(load, word: str, told) -> None:
     config = load(f"storage_backend = {word}")
-    assert (config.storage_backend, config.warnings) == (word.lower(), ())
+    assert (config.storage_backend, told(config)) == (word.lower(), [])
 
 
-def test_an_override_wins(load) -> None:
+def test_an_override_wins(load, told) -> None:
     config = load(TEXT, {"default_model": "c/d", "max_tool_rounds": 9, "sandbox": "off", "thinking_budget": 5})
     assert (config.default_model, config.max_tool_rounds, config.sandbox) == ("c/d", 9, "off")
     assert config.thinking_budget == 5
     assert config.skill_dirs == (Path("/one"),)
-    assert config.warnings == ()
+    assert told(config) == []
 
 
 def test_an_override_may_be_in_camel_case(load) -> None:
@@ -188,7 +198,7 @@ def test_none_takes_a_setting_back(load) -> None:
     assert "default_model" not in config.places
 
 
-def test_a_dict_is_added_to_the_block_in_the_text(load) -> None:
+def test_a_dict_is_added_to_the_block_in_the_text(load, told) -> None:
     config = load(
         TEXT,
         {
@@ -206,7 +216,7 @@ def test_a_dict_is_added_to_the_block_in_the_text(load) -> None:
     assert [server.name for server in config.mcp_servers] == ["fs", "more"]
     assert config.permissions.allow == ("ls(*)",)
     assert config.permissions.default == "deny"
-    assert config.warnings == ()
+    assert told(config) == []
 
 
 def test_a_list_takes_the_place_of_the_one_in_the_text(load) -> None:
@@ -215,10 +225,10 @@ def test_a_list_takes_the_place_of_the_one_in_the_text(load) -> None:
     assert config.skill_dirs == (Path("/two"),)
 
 
-def test_a_server_in_an_override_replaces_one_of_its_name_without_a_warning(load) -> None:
+def test_a_server_in_an_override_replaces_one_of_its_name_without_a_warning(load, told) -> None:
     config = load(TEXT, {"mcp_servers": {"fs": {"command": "other"}}})
     assert config.mcp_servers == (McpServerConfig("fs", "stdio", "other"),)
-    assert config.warnings == ()
+    assert told(config) == []
 
 
 def test_overrides_take_other_plain_values_too(load) -> None:

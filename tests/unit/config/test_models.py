@@ -61,14 +61,14 @@ def test_a_cost_that_is_not_given_is_unknown(load, cost: str, expected: CostConf
     assert load(f'providers "p" {{ models "m" {{ {cost} }} }}').providers["p"].model("m").cost == expected
 
 
-def test_limits_of_zero_are_unknown_and_the_older_form_is_deprecated(load) -> None:
+def test_limits_of_zero_are_unknown_and_the_older_form_is_deprecated(load, told) -> None:
     config = load(
         'providers "p" {\n models "a" { limit { context = 0 } }\n models "b" { context = 9 maxTokens = 8 }\n}'
     )
     models = config.providers["p"].models
     assert models["a"].limit == LimitConfig(None, None)
     assert models["b"].limit == LimitConfig(9, 8)
-    assert [(warning.key, warning.line) for warning in config.warnings] == [
+    assert [(warning.key, warning.line) for warning in told(config)] == [
         ("providers.p.models.b.context", 3),
         ("providers.p.models.b.max_tokens", 3),
     ]
@@ -82,11 +82,11 @@ def test_a_key_that_was_to_come_from_a_variable_is_remembered(load) -> None:
     assert (provider.api_key, provider.api_key_variable, provider.api_key_line) == (Secret("k"), "ANTHROPIC_API_KEY", 3)
 
 
-def test_an_empty_key_counts_as_none(load) -> None:
+def test_an_empty_key_counts_as_none(load, told) -> None:
     config = load('providers "p" { apiKey = env("K") }', environ={"K": ""})
     assert config.providers["p"].api_key is None
     assert config.providers["p"].api_key_variable == "K"
-    assert [warning.key for warning in config.warnings] == ["providers.p.api_key"]
+    assert [warning.key for warning in told(config)] == ["providers.p.api_key"]
 
 
 def test_the_error_for_a_missing_key_names_the_variable_and_the_line(load, folder: Path) -> None:
@@ -99,6 +99,26 @@ def test_the_error_for_a_missing_key_names_the_variable_and_the_line(load, folde
     assert error.key == "providers.p.api_key"
     assert 'apiKey = env("Q_1_API_KEY")' in (config.missing_credential("q-1").hint or "")
     assert "has no API key" in str(config.missing_credential("unheard-of"))
+
+
+def test_a_missing_key_that_is_to_come_from_a_variable_names_it_with_its_line(load) -> None:
+    text = 'providers "p" {\n  apiKey = env("ONE")\n  models "m" {\n    apiKey = env("TWO")\n  }\n}'
+    error = load(text).missing_credential("p")
+    assert "env variable ONE is not set, or empty (line 2)" in error.message
+    error = load(text).missing_credential("p", "m")
+    assert "env variable TWO is not set, or empty (line 4)" in error.message
+    assert (error.line, error.column, error.key) == (4, 5, "providers.p.models.m.api_key")
+    error = load(text).missing_credential("p", "not-listed")
+    assert (error.line, error.key) == (2, "providers.p.api_key")
+
+
+def test_a_misspelt_key_is_named_where_the_key_is_missing(load) -> None:
+    config = load('\nproviders "anthropic" { apiKye = "hunter2" }\nproviders "b" { zzz = 1 }')
+    error = config.missing_credential("anthropic", "claude")
+    assert "apiKye at 2:25 is not a known setting; did you mean api_key" in error.message
+    assert (error.line, error.column) == (2, 25)
+    assert "hunter2" not in str(error)
+    assert "zzz" not in error.message
 
 
 def test_a_model_reference_is_split_at_its_first_slash(load) -> None:

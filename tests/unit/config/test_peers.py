@@ -21,10 +21,10 @@ from a3s_code.errors import ConfigError
         'mcpServers = { f = { command = "npx", args = ["-y", "x"] } }',
     ],
 )
-def test_all_ways_to_write_a_server_say_the_same(load, text: str) -> None:
+def test_all_ways_to_write_a_server_say_the_same(load, text: str, told) -> None:
     config = load(text)
     assert config.mcp_servers == (McpServerConfig("f", "stdio", "npx", ("-y", "x")),)
-    assert config.warnings == ()
+    assert told(config) == []
 
 
 @pytest.mark.parametrize(

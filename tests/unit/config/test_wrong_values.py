@@ -85,16 +85,98 @@ def test_an_error_in_a_file_names_it(load, folder: Path) -> None:
     path.write_text('ahp {\n  url = "http://h"\n  idle_ms = "soon"\n}\n')
     with pytest.raises(ConfigError) as caught:
         load(path)
-    assert str(caught.value) == f"{path}:3:13: ahp.idle_ms must be a whole number; found text (write idle_ms = 10)"
+    assert str(caught.value).splitlines() == [
+        f"{path}:3:13: ahp.idle_ms must be a whole number; found text",
+        '    idle_ms = "..."',
+        "              ^^^^^",
+        "  hint: write idle_ms = 10",
+    ]
+    assert caught.value.hint == "write idle_ms = 10"
+
+
+def test_an_error_in_text_says_so_and_shows_no_value(load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load('providers "p" {\n  stream = secret("hunter2")\n}')
+    assert str(caught.value).splitlines() == [
+        "<text>:2:12: providers.p.stream calls a function that does not exist; there is only env",
+        '    stream = ...("...")',
+        "             ^^^",
+        '  hint: write env("NAME") or env("NAME", "default")',
+    ]
+    assert caught.value.file is None
+
+
+def test_an_error_in_an_override_has_no_place_to_show(load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("verify = off", {"max_tool_rounds": 0})
+    assert str(caught.value) == (
+        "max_tool_rounds must be a whole number, 1 or more; found one out of range (write max_tool_rounds = 10)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("max_tool_rounds = 0", "write max_tool_rounds = 10"),
+        ("memory { prune { min_importance_to_keep = 2 } }", "write min_importance_to_keep = 1"),
+        ("search { timeout = 0 }", "write timeout = 1"),
+        ("budget { max_cost = -1 }", "write max_cost = 1"),
+        ("mcp_servers = [{ name = 1 }]", 'write name = "NAME"'),
+    ],
+)
+def test_a_value_out_of_range_says_what_to_write(load, text: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert caught.value.hint == hint
+
+
+def test_a_missing_setting_points_at_the_misspelt_one(load) -> None:
+    with pytest.raises(ConfigError, match=r"check\.t\.command is missing") as caught:
+        load('check "t" {\n  comand = "hunter2"\n}')
+    error = caught.value
+    assert (error.line, error.column, error.hint) == (2, 3, "did you mean command by comand?")
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("rules", "column", "key", "message"),
+    [
+        ('allow = ["bash(git:*)", "read("]', 25, "permissions.allow[1]", "is not closed"),
+        ('deny = "read(hunter2"', 8, "permissions.deny", "is not closed"),
+        ('ask = [""]', 8, "permissions.ask[0]", "is empty"),
+        ('ask = ["(x)"]', 8, "permissions.ask[0]", "names no tool"),
+        ('allow = [{ rule = "bash()" }]', 19, "permissions.allow[0]", "has an empty pattern"),
+        ('allow = ["a b"]', 10, "permissions.allow[0]", "is not of the form tool(pattern)"),
+    ],
+)
+def test_a_malformed_rule_is_refused_where_it_stands(load, rules: str, column: int, key: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("permissions {\n" + rules + "\n}")
+    error = caught.value
+    assert (error.line, error.column, error.key) == (2, column, key)
+    assert error.message.startswith(f"{key} is no rule: it {message}")
+    assert "tool(pattern)" in (error.hint or "")
+    assert "hunter2" not in str(error)
+
+
+def test_a_malformed_rule_of_an_override_is_refused(load) -> None:
+    with pytest.raises(ConfigError, match=r"permissions\.deny\[0\] is no rule") as caught:
+        load("", {"permissions": {"deny": ["bash("]}})
+    assert caught.value.line is None
 
 
 def test_a_setting_can_be_blamed_later_with_its_place(load, folder: Path) -> None:
     path = folder / "agent.acl"
-    path.write_text('permissions {\n  deny = ["bash("]\n}\n')
+    path.write_text('permissions {\n  deny = ["bash(rm *)"]\n}\n')
     config = load(path)
     assert config.places["permissions.deny"] == (2, 3)
-    error = config.error("permissions.deny", "holds an unclosed rule", "close it")
-    assert str(error) == f"{path}:2:3: holds an unclosed rule (close it)"
+    error = config.error("permissions.deny", "is too wide", "narrow it")
+    assert str(error).splitlines() == [
+        f"{path}:2:3: is too wide",
+        '    deny = ["..."]',
+        "    ^^^^",
+        "  hint: narrow it",
+    ]
     assert config.error("verify", "is odd").line is None
 
 

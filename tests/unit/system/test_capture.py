@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from a3s_code.system.capture import Capture, Pieces
+from a3s_code.system.capture import Capture, Pieces, decode_output
 
 
 def test_a_short_output_is_kept_whole() -> None:
@@ -58,3 +58,8 @@ def test_an_unfinished_character_is_shown_at_the_end() -> None:
     pieces = Pieces()
     assert pieces.decode(b"a\xc3") == "a"
     assert pieces.decode(b"", last=True) == "\\xc3"
+
+
+def test_long_bytes_decode_in_pieces_as_in_one_go() -> None:
+    content = random.Random(7).randbytes(100_000) + "aé→😀".encode() * 30_000 + b"\xe2\x82"
+    assert decode_output(content) == content.decode("utf-8", "backslashreplace")

@@ -109,3 +109,9 @@ def test_relative_is_the_short_spelling_inside_and_the_long_one_outside(workspac
     assert relative(workspace, workspace / "src" / "a.py") == "src/a.py"
     assert relative(workspace, workspace) == "."
     assert relative(workspace, Path("/etc/passwd")) == "/etc/passwd"
+
+
+def test_a_very_long_path_is_not_told_whole(workspace: Path) -> None:
+    with pytest.raises(PathError, match="too long") as caught:
+        resolve(workspace, "x" * 5000)
+    assert len(str(caught.value)) < 300

@@ -60,13 +60,11 @@ async def test_there_is_no_input_unless_given() -> None:
 
 async def test_output_is_streamed_as_it_comes_and_characters_stay_whole() -> None:
     pieces: list[tuple[float, str]] = []
-    started = time.monotonic()
     command = r"printf 'a\xc3'; sleep 0.3; printf '\xa9 \xff'"
-    done = await process.run(shell(command), on_text=lambda text: pieces.append((time.monotonic() - started, text)))
+    done = await process.run(shell(command), on_text=lambda text: pieces.append((time.monotonic(), text)))
     assert "".join(text for _, text in pieces) == done.output.text == "aé \\xff"
     assert pieces[0][1] == "a"
-    assert pieces[0][0] < 0.25
-    assert pieces[-1][0] >= 0.25
+    assert pieces[-1][0] - pieces[0][0] >= 0.15
 
 
 async def test_a_flood_is_bounded_in_memory_and_in_the_stream() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from a3s_code.errors import ArgumentError
 from a3s_code.toolkit.arguments import validate
@@ -111,3 +111,15 @@ def test_an_alias_is_the_name() -> None:
 
 def test_a_long_value_is_shortened() -> None:
     assert len(str(wrong(limit="x" * 10_000))) < 200
+
+
+def test_what_a_check_of_ones_own_says_is_told() -> None:
+    def check(value: int) -> int:
+        raise ValueError(f"{value} is odd")
+
+    class Checked(BaseModel):
+        even: Annotated[int, AfterValidator(check)]
+
+    with pytest.raises(ArgumentError) as caught:
+        validate(Checked, {"even": 3})
+    assert str(caught.value) == "even: expected an accepted value (3 is odd), got integer 3"

@@ -30,8 +30,8 @@ class Bash(Tool):
     """Runs `bash -c` in the workspace, without input, in a session of its own.
 
     stdout and stderr come as one, while it runs and in the end. At the timeout, which the session's own limits, or when
-    the call is cancelled, the command dies with all its children. What it leaves in the background when it ends by
-    itself goes on.
+    the call is cancelled, the command dies with its children; one that left the process group, the tree and its whole
+    environment behind is not found. What it leaves in the background when it ends by itself goes on.
     """
 
     name = "bash"
@@ -61,7 +61,7 @@ def _show(completed: Completed, timeout_ms: int) -> ToolOutput:
     notes: list[str] = []
     code = completed.exit_code
     if completed.timed_out:
-        notes.append(f"[timed out after {timeout_ms} ms; the command and its children were killed]")
+        notes.append(f"[timed out after {timeout_ms} ms; the command was killed, with every child that could be found]")
         code = TIMED_OUT
     elif code:
         notes.append(f"[exit code {code}{_signal_name(code)}]")

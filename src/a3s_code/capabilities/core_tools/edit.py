@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from a3s_code.capabilities.core_tools.conflict import require_unchanged
+from a3s_code.capabilities.core_tools.conflict import lock_of, require_unchanged
 from a3s_code.capabilities.core_tools.difference import short_diff
 from a3s_code.capabilities.core_tools.likeness import find_nearest
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.tool import ToolContext, ToolOutput
-from a3s_code.system.files import FileTooLarge, digest, read_bytes, write_atomic
+from a3s_code.system.files import FileChanged, FileTooLarge, digest, read_bytes, write_atomic
 from a3s_code.system.paths import Resolved
 from a3s_code.system.text import Decoded, decode, is_binary, newline_at, readable, with_newlines
 from a3s_code.system.threads import finish
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_PLACES = 10
+TRIES = 5
 
 
 class EditArgs(BaseModel):
@@ -33,7 +35,8 @@ class Edit(PathTool):
     r"""Replaces `old_string`, which must stand in the file once, or everywhere with `replace_all`.
 
     A `\n` in it matches any line end; the new text takes the line ends of its place. All bytes around it stay, also
-    those that are no text. The file need not have been read, but one that was must not have changed since.
+    those that are no text. The file need not have been read, but one that was must not have changed since by other
+    hands. Edits of one file at the same time come one after the other, each on what the one before left.
     """
 
     name = "edit"
@@ -50,12 +53,19 @@ class Edit(PathTool):
             raise Failed("old_string is empty; to create a file, use write", "invalid_argument")
         if args.old_string == args.new_string:
             raise Failed("old_string and new_string are identical; nothing would change", "invalid_argument")
-        output = await finish(asyncio.to_thread(_edit, args, context, place))
-        context.files[str(place.real)] = output.metadata["after"]
-        return output
+        return await finish(asyncio.to_thread(_edit, args, context, place))
 
 
 def _edit(args: EditArgs, context: ToolContext, place: Resolved) -> ToolOutput:
+    with lock_of(place.real):
+        for _ in range(TRIES - 1):
+            # Another process may write between the reading and the writing.
+            with contextlib.suppress(FileChanged):
+                return _replace_once(args, context, place)
+        return _replace_once(args, context, place)
+
+
+def _replace_once(args: EditArgs, context: ToolContext, place: Resolved) -> ToolOutput:
     name = shown(context, place)
     try:
         before = read_bytes(place.real, MAX_BYTES)
@@ -68,6 +78,7 @@ def _edit(args: EditArgs, context: ToolContext, place: Resolved) -> ToolOutput:
     text, count = _replace(old.text, args, name)
     after = _encode(old, text)
     write_atomic(place.real, after, expected=digest(before))
+    context.files[str(place.real)] = digest(after)
     metadata: dict[str, Any] = {
         "file_path": name,
         "replacements": count,

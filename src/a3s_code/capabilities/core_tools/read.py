@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from a3s_code.capabilities.core_tools.conflict import lock_of
 from a3s_code.capabilities.core_tools.lines import Window, cut_pieces, cut_text, number_lines
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.messages import Image
@@ -64,13 +65,19 @@ class Read(PathTool):
 
     async def perform(self, args: ReadArgs, context: ToolContext, place: Resolved) -> ToolOutput:
         stop = threading.Event()
-        output, seen = await finish(asyncio.to_thread(_read, args, context, place, stop), stop.set)
-        if seen is not None:
-            context.files[str(place.real)] = seen
-        return output
+        return await finish(asyncio.to_thread(_look, args, context, place, stop), stop.set)
 
     async def perform_on_text(self, args: ReadArgs, context: ToolContext, text: str) -> ToolOutput:
         return _show(args, context, cut_text(text, args.offset, args.limit), args.file_path, text)
+
+
+def _look(args: ReadArgs, context: ToolContext, place: Resolved, stop: threading.Event) -> ToolOutput:
+    # An edit at the same time must not be forgotten for what was read before it.
+    with lock_of(place.real):
+        output, seen = _read(args, context, place, stop)
+        if seen is not None:
+            context.files[str(place.real)] = seen
+    return output
 
 
 def _read(

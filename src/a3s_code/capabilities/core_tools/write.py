@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from a3s_code.capabilities.core_tools.conflict import require_unchanged
+from a3s_code.capabilities.core_tools.conflict import lock_of, require_unchanged
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.files import ABSENT, FileChanged, FileTooLarge, digest, read_bytes, write_atomic
-from a3s_code.system.paths import Resolved
+from a3s_code.system.paths import Resolved, brief
 from a3s_code.system.text import TextFormat, count_lines, decode, is_binary, uses_crlf, with_newlines
 from a3s_code.system.threads import finish
 
@@ -41,15 +41,23 @@ class Write(PathTool):
         return args.file_path
 
     async def perform(self, args: WriteArgs, context: ToolContext, place: Resolved) -> ToolOutput:
-        output = await finish(asyncio.to_thread(_write, args, context, place))
+        return await finish(asyncio.to_thread(_write, args, context, place))
+
+
+def _write(args: WriteArgs, context: ToolContext, place: Resolved) -> ToolOutput:
+    with lock_of(place.real):
+        output = _replace(args, context, place)
         context.files[str(place.real)] = output.metadata["after"]
         return output
 
 
-def _write(args: WriteArgs, context: ToolContext, place: Resolved) -> ToolOutput:
+def _replace(args: WriteArgs, context: ToolContext, place: Resolved) -> ToolOutput:
     before, expected = _existing(context, place)
     content, note = _encode(args.content, before)
-    write_atomic(place.real, content, expected=expected)
+    try:
+        write_atomic(place.real, content, expected=expected)
+    except FileNotFoundError:  # /proc and the like: missing folders are made elsewhere
+        raise Failed(f"{brief(place.given)} cannot be created: nothing can be made in that folder") from None
     created = expected == ABSENT
     lines = count_lines(args.content)
     metadata: dict[str, Any] = {

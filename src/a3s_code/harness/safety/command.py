@@ -54,7 +54,8 @@ class Command:
     """A shell text, split.
 
     `fault` says why it is no valid command, `unclear` which construct was split by guess, `odd` that it holds
-    characters that hide text from a reader. `plain`: nothing but simple commands joined by && || | ; or newlines.
+    characters that hide text from a reader. `plain`: nothing but simple commands, timed or not, joined by
+    && || | ; or newlines.
     `loops`: parts may run more than once or in another order. `documents`: the texts of here-documents and
     here-strings.
     """
@@ -243,7 +244,7 @@ class _Reader(WordReader):
         for word in words:
             if not is_keyword(word):
                 return
-            self.plain = False
+            self.plain &= word.text == "time"
             if word.text in _CLOSERS:
                 self._keywords.append(word.text)
                 self._cases -= word.text == "esac"

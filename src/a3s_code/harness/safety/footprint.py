@@ -14,6 +14,7 @@ from a3s_code.harness.safety.programs import (
     READERS,
     SEARCHERS,
     WRITERS,
+    follows_links,
     program,
     writes_in_place,
 )
@@ -27,8 +28,15 @@ _DESCRIPTOR = re.compile(r"[0-9]*-?")
 _MUTE = MOVERS | {"echo", "printf", "true", "false", "pwd"}
 _WHOLE_FOLDERS = COPIERS | {"rm", "mv", "chmod", "chown", "chgrp", "shred"}
 _FED_BY_OTHERS = frozenset({"xargs", "parallel"})
+# They take their words for text, not for files.
+_TEXTUAL = _MUTE - MOVERS | {"tr", "expr", "seq", "basename", "dirname", "sleep"}
 _WILDCARD = re.compile(r"[*?\[{]")
-_EMBEDDED = re.compile(r"[=@:,]")
+# A brace with an alternative that starts anew at the root, at home, or with what follows the brace.
+_UPROOTED = re.compile(r"\{,|,,|,\}|[{,][/~]")
+_EMBEDDED = re.compile(r"[=@:,{}]")
+_UPWARD = re.compile(r"(?:^|/)\.\.(?:/|$)")
+_ADDRESS = re.compile(r"(?<![A-Za-z0-9+.-])(?!file:)[A-Za-z][A-Za-z0-9+.-]*://[^\s,]*", re.IGNORECASE)
+_FILE_OPTION = re.compile(r"--[a-z0-9-]*(?:file|from)[a-z0-9-]*=(.+)", re.DOTALL)
 _MAX_FOLDERS = 32
 _MAX_LINKS = 1000
 # No system opens a longer path than this.
@@ -120,7 +128,7 @@ class _Place:
             yield Touch(access, None, None, deep=deep)
             return
         if word.glob and (found := _WILDCARD.search(text)) is not None:
-            if ".." in text[found.start() :]:
+            if ".." in text[found.start() :] or _UPROOTED.search(text, found.start()):
                 yield Touch(access, None, None, deep=deep)
                 return
             text, sure = text[: found.start()].rpartition("/")[0] or ("/" if text.startswith("/") else "."), False
@@ -132,15 +140,45 @@ class _Place:
                 yield Touch(access, None, None, deep=deep)
             else:
                 path = text if text.startswith("/") else f"{folder}/{text}"
-                yield Touch(access, self._resolve(path), os.path.normpath(path), sure, deep)
+                yield Touch(access, self.resolve(path), os.path.normpath(path), sure, deep)
 
-    def _resolve(self, path: str) -> str:
+    def resolve(self, path: str) -> str:
         """Where `path` leads; past a bound the path itself, and `overflowed` says so."""
         known = self._links.get(path)
         if known is None:
             self.overflowed = len(self._links) >= _MAX_LINKS
             known = self._links[path] = os.path.normpath(path) if self.overflowed else os.path.realpath(path)
         return known
+
+
+class Reach:
+    """Where the words of a command lead that stand for files only perhaps: absolute paths, `~`, `..`, and `cd`."""
+
+    def __init__(self, reading: Reading, workspace: str, home: str) -> None:
+        self._place = _Place(_working_folders(reading, workspace, home), home)
+
+    def find(self, words: Sequence[Word]) -> Iterator[tuple[Word, str | None]]:
+        """The words of one simple command that name such places, and where each leads, None where that is unknown."""
+        name = program(words[0])
+        if name in MOVERS:
+            target = next((word for word in words[1:] if not re.fullmatch("-[LPe@]+|--", word.text)), Word("~"))
+            known = target.fixed and not target.text.startswith(("-", "+"))
+            for path in self._place.spell(target.text):
+                yield target, path and self._place.resolve(path) if known else None
+            return
+        traced = name in READERS or name in WRITERS
+        for word in words[1:] if name not in _TEXTUAL else ():
+            if not word.static or (traced and not word.text.startswith("-")):
+                continue
+            for text in self._list_texts(word):
+                if not (traced and text == "/"):
+                    yield from ((word, path and self._place.resolve(path)) for path in self._place.spell(text))
+
+    def _list_texts(self, word: Word) -> Iterator[str]:
+        for text in dict.fromkeys(_embedded_paths(_ADDRESS.sub("", word.text))):
+            rooted = text.startswith(("/", "~/")) or text == "~"
+            if len(text) <= _MAX_PATH and text not in _SINKS and (rooted or _UPWARD.search(text)):
+                yield text
 
 
 def _working_folders(reading: Reading, workspace: str, home: str) -> list[str | None]:
@@ -191,8 +229,21 @@ def _trace_arguments(candidate: Candidate, place: _Place) -> Iterator[Touch]:
             yield from place.touch("read", word, deep=deep_read)
         if writer and (not copies or last):
             yield from place.touch("write", word, deep=deep_write)
-    if name in SEARCHERS and not files:
-        yield from place.touch("read", Word("."), deep=True)
+    for word in words[1:]:
+        if word.static and (value := _FILE_OPTION.fullmatch(word.text)) is not None:
+            yield from place.touch("read", Word(value[1], glob=word.glob))
+    if (name in SEARCHERS and not files) or (name in NAMES_ONLY and not _starts(name, words)):
+        yield from place.touch("read", Word("."), deep=name in SEARCHERS)
+    if follows_links(words):
+        yield Touch("read", None, None, deep=True)
+
+
+def _starts(name: str, words: Sequence[Word]) -> bool:
+    """Whether the program is told where to start; `find` is before its first test."""
+    if name != "find":
+        return any(not word.text.startswith("-") for word in words[1:])
+    rest = (word.text for word in words[1:] if not re.fullmatch(r"-(?:[HLP]|O[0-9]?|D)", word.text))
+    return not next(rest, "-").startswith(("-", "(", "!"))
 
 
 def _operands(name: str, words: Sequence[Word]) -> list[Word]:

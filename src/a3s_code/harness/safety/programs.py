@@ -26,7 +26,7 @@ WRAPPERS = _names(
     ssh at batch tmux screen expect nc ncat socat crontab"""
 )
 # They run the command they are given, and do nothing else that matters.
-TRANSPARENT = frozenset({"timeout", "nohup", "nice", "stdbuf", "command"})
+TRANSPARENT = frozenset({"timeout", "nohup", "nice", "stdbuf", "command", "time"})
 # They run the command they are given inside a project; an allow rule may name the two together.
 RUNNERS = _names(
     """uv uvx npx npm pnpm yarn bun bunx pipx poetry pipenv hatch pdm tox nox conda bundle direnv docker podman"""
@@ -40,16 +40,21 @@ _SCRIPTED = _names(
     """parallel at batch crontab tmux screen expect nc ncat socat vi vim nvim view ex ed emacs nano gdb lldb sqlite3
     psql mysql ftp sftp telnet let compgen"""
 )
+_PYTHONS = frozenset({"python", "pypy"})
 _INTERPRETERS = _names(
-    """python pypy ipython perl ruby irb node nodejs deno php lua luajit tclsh wish osascript julia ghci groovy scala
+    """ipython perl ruby irb node nodejs deno php lua luajit tclsh wish osascript julia ghci groovy scala
     jshell erl elixir iex sbcl guile racket ocaml rscript"""
 )
 # Builtins that expand the names they are given once more.
 _EXPANDERS = _names("""test [ printf read unset wait declare typeset local readonly export getopts mapfile readarray""")
 _VERSIONED = re.compile(r"(python|pypy|perl|ruby|lua|php|node|tclsh)[0-9.]+")
-_INLINE = re.compile(r"-[A-Za-z]*[ceErRp].*|--?(?:eval|exec|execute|print|command|run)(?:=.*)?|-", re.DOTALL)
+_INLINE = re.compile(
+    r"-[A-Za-z]*[ceErRp].*|--?(?:eval|exec|execute|print|command|run|require|import|loader|experimental-loader)(?:=.*)?|-",
+    re.DOTALL,
+)
 _INFORMATIVE = frozenset({"--version", "-V", "-v", "--help", "-h"})
-_CODE_MODULES = frozenset({"timeit", "code", "pdb", "cProfile", "profile", "trace", "runpy", "IPython"})
+_CODE_MODULES = _names("timeit code pdb bdb cProfile profile trace runpy IPython asyncio idlelib pyrepl _pyrepl")
+_PYTHON_OPTION = re.compile(r"-(?P<flags>[bBdEhIOPqRsStuvVx?]*)(?P<last>[mXW]?)(?P<value>.*)", re.DOTALL)
 
 HARMLESS_VARIABLE = re.compile(r"(?:LANG|LANGUAGE|LC_[A-Z]+|TZ|TERM|NO_COLOR|CI)=")
 _RISKY_VARIABLE = re.compile(
@@ -92,7 +97,8 @@ _RUNS = _table(
     {
         "git": r" -c(?! (?:color|advice|log|diff|status|column)\.(?!external)[A-Za-z.]+=[A-Za-z0-9]+ )"
         r"| --(?:conf|exe|upl|rece|open|extc|ext-|textc|templ)|(?:ext|fd)::"
-        r"| (?:config|difftool|mergetool|filter-branch|hook|daemon|instaweb|send-email|credential|for-each-repo) "
+        r"| config (?!(?:--(?:global|system|local|worktree) )*(?:--get(?:-all|-regexp)?|--list|-l|get|list) )"
+        r"| (?:difftool|mergetool|filter-branch|hook|daemon|instaweb|send-email|credential|for-each-repo) "
         r"|^(?=.* bisect ).* run |^(?=.* submodule ).* foreach |^(?=.* rebase ).* -[A-Za-z]*[xi]"
         r"|^(?=.* grep ).* -[A-Za-z]*O|^(?=.* clone ).* -[A-Za-z]*[uc]",
         "tar bsdtar gtar": r" --(?:checkpoint-a|to-c|use-c|rsh|rmt|info|new-v)| -[A-Za-z]*[IF]|^ \S+ [A-Za-z]*[IF]",
@@ -114,7 +120,14 @@ _RUNS = _table(
         "wget": r" --(?:use-askpass|exec)| -[A-Za-z]*e",
         "curl": r" -[A-Za-z]*K| --config",
         "cpio": r" --rsh| -[A-Za-z]*F",
-        "openssl": r" -(?:engine|provider)",
+        "openssl": r" -(?:engine|provider)| engine ",
+        "ssh-keygen": r" -[A-Za-z]*[Dw]",
+        "cargo": r" --config",
+        "hg": r" --(?:conf|debugger)",
+        "gh": r" (?:alias|extension) ",
+        "java": r" -(?:agent|javaagent|XX:(?:On|Flags))| @",
+        "cmake": r" -[EPC]",
+        "mvn mvnw": r" \S*(?:exec|antrun|groovy\S*):",
         "nmap": r" --script",
         "ansible ansible-playbook kubectl": r" exec | -[A-Za-z]*m",
         "apt apt-get dpkg": r" -[A-Za-z]*o| --(?:pre|post)-invoke",
@@ -129,7 +142,8 @@ _RUNS = _table(
     }
 )
 _RUNS_ANY = re.compile(
-    r" --(?:[a-z]+-)*(?:exec|cmd|command|program|pager|shell|rsh|hook|plugin|filter|pre|editor|helper|runner)[= ]"
+    r" --(?!no-)(?:[a-z]+-)*"
+    r"(?:exec|cmd|command|program|pager|shell|rsh|hook|plugin|filter|pre|editor|helper|runner)[= ]"
 )
 # The same for options that write a file.
 _WRITES = _table(
@@ -154,11 +168,23 @@ _WRITES = _table(
 _WRITES_ANY = re.compile(
     r" --(?:[a-z]+-)*(?:output|out|outfile|output-file|output-dir|output-document|logfile|log-file|dump|in-place)[= ]"
 )
+_FOLLOWS = _table(
+    {
+        "grep egrep fgrep zgrep": r" -[A-Za-z]*R| --deref",
+        "rg ag fd fdfind": r" -[A-Za-z]*L| --follow",
+        "ack": r" --follow",
+        "find": r" -(?:L|follow) ",
+        "tree": r" -[A-Za-z]*l",
+        "du ls cp rsync": r" -[A-Za-z]*L| --(?:deref|copy-links)",
+        "tar bsdtar gtar": r" -[A-Za-z]*h| --deref|^ \S+ [A-Za-z]*h",
+    }
+)
+_PLAIN_START = re.compile(r"[A-Za-z0-9_./]")
 _SED_OPTION = re.compile(
     r"-[nErsuz]+|-[nErsuz]*i[A-Za-z0-9.~]*|--(?:quiet|silent|regexp-extended|null-data|debug|posix)"
 )
 _SED_SAFE = re.compile(
-    r"(?:(?:[0-9]+|\$)(?:,(?:[0-9]+|\$))?|/[^/\n;{}\\]*/)?"
+    r"(?:(?:[0-9]+|\$|/[^/\n;{}\\]*/)(?:,(?:\+?[0-9]+|\$|/[^/\n;{}\\]*/))?)?"
     r"(?:[pdq=]|s(?P<mark>[/|,#:])(?:(?!(?P=mark))[^\\\n]|\\[^\n])*(?P=mark)(?:(?!(?P=mark))[^\\\n]|\\[^\n])*(?P=mark)[gpiI0-9]*)"
 )
 
@@ -213,9 +239,23 @@ def writes(words: Sequence[Word]) -> str:
     return ""
 
 
-def has_risky_options(name: str) -> bool:
-    """Whether some option of this program runs another one or writes a file."""
-    return name in _RUNS or name in _WRITES or name in _JUDGES
+def hides_options(words: Sequence[Word]) -> bool:
+    """Whether a computed word may stand for an option that runs a program or writes a file."""
+    name = program(words[0])
+    if name not in _RUNS and name not in _WRITES and name not in _JUDGES:
+        return False
+    at = find_module(words) if name in _PYTHONS else 0
+    # What a wildcard stands for begins as the word does, and a module takes its options from the words after it.
+    plain = words[: at + 1] if at > 0 else words
+    return any(not word.fixed for word in plain) or any(
+        not word.static or not _PLAIN_START.match(word.text) for word in words[len(plain) :] if not word.fixed
+    )
+
+
+def follows_links(words: Sequence[Word]) -> bool:
+    """Whether the program goes into the folders that links lead to."""
+    pattern = _FOLLOWS.get(program(words[0]))
+    return pattern is not None and _compile(pattern).search(f" {spell(words)} ") is not None
 
 
 def writes_in_place(words: Sequence[Word]) -> bool:
@@ -233,7 +273,9 @@ def unwrap(words: Sequence[Word]) -> Sequence[Word] | None:
         if not words or words[0].text not in TRANSPARENT:
             return words
         name, rest = words[0].text, list(words[1:])
-        if name in ("timeout", "nice") and rest and rest[0].text in ("-n", "-s", "-k"):
+        if name == "time" and rest and rest[0].text == "-p":
+            rest = rest[1:]
+        elif name in ("timeout", "nice") and rest and rest[0].text in ("-n", "-s", "-k"):
             rest = rest[2:]
         elif name == "stdbuf":
             while rest and re.fullmatch(r"-[ioe][0L]", rest[0].text):
@@ -283,10 +325,39 @@ def _doubt_expander(words: Sequence[Word]) -> str:
     return "" if all(word.fixed for word in named) else "a name is computed, and expanded once more"
 
 
+def find_module(words: Sequence[Word]) -> int:
+    """Where in the words of a Python call the module after `-m` stands; 0 where it has none."""
+    return _read_python(words)[0]
+
+
+def _read_python(words: Sequence[Word]) -> tuple[int, int]:
+    """Where the module and where the file of a Python call stand; 0 for what it has not, or what is in doubt."""
+    index = 1
+    while index < len(words) and words[index].fixed and words[index].text.startswith("-"):
+        found = _PYTHON_OPTION.fullmatch(words[index].text)
+        if found is None or (found["value"] and not found["last"]) or words[index].text == "-":
+            return 0, 0
+        valued = bool(found["last"] and not found["value"])
+        if valued and not (index + 1 < len(words) and words[index + 1].fixed):
+            return 0, 0
+        if found["last"] == "m":
+            return index + valued, 0
+        index += 1 + valued
+    return 0, index if index < len(words) else 0
+
+
+def _doubt_python(words: Sequence[Word]) -> str:
+    module, file = _read_python(words)
+    if module:
+        name = re.sub(r"^-[A-Za-z?]*?m", "", words[module].text)
+        return "a program is given as text" if name.partition(".")[0] in _CODE_MODULES else ""
+    if not file and not (len(words) > 1 and _INFORMATIVE.issuperset(word.text for word in words[1:])):
+        return "a program is given as text"
+    return (_doubt_file(words[file]) if file else "") or _doubt_interpreter(words)
+
+
 def _doubt_interpreter(words: Sequence[Word]) -> str:
     texts = [word.text for word in words[1:]]
-    if texts[:1] == ["-m"]:
-        return "" if texts[1:] and texts[1] not in _CODE_MODULES else "a program is given as text"
     if texts and _INFORMATIVE.issuperset(texts):
         return ""
     operands = [word for word in words[1:] if not word.text.startswith("-")]
@@ -313,6 +384,7 @@ def _doubt_sed(words: Sequence[Word]) -> str:
 _JUDGES: dict[str, Callable[[Sequence[Word]], str]] = {
     **dict.fromkeys(SHELLS, _doubt_shell),
     **dict.fromkeys(_INTERPRETERS, _doubt_interpreter),
+    **dict.fromkeys(_PYTHONS, _doubt_python),
     **dict.fromkeys((".", "source"), _doubt_source),
     **dict.fromkeys(("eval", "trap"), _doubt_eval),
     **dict.fromkeys(_EXPANDERS, _doubt_expander),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a3s_code.harness.safety.footprint import Touch
-from a3s_code.harness.safety.inventory import holds_inode, holds_match
+from a3s_code.harness.safety.inventory import ENTRY_LIMIT, Inventory
 from a3s_code.harness.safety.patterns import HostPattern, PathPattern, TextPattern
 from a3s_code.harness.safety.shell import Candidate, Reading
 from a3s_code.harness.safety.subject import Subject
@@ -29,16 +29,20 @@ class Hit:
 class Restrictions:
     """The policy behind deny and ask rules; None where none of them holds.
 
-    A rule of which it cannot be told whether it holds asks, be it a rule that denies or one that asks.
+    A rule of which it cannot be told whether it holds asks, be it a rule that denies or one that asks. `limit` is how
+    many files are looked through for other names of a file that a rule covers.
     """
 
     name = "rules"
 
-    def __init__(self, deny: Sequence[Rule], ask: Sequence[Rule], workspace: str, home: str) -> None:
+    def __init__(
+        self, deny: Sequence[Rule], ask: Sequence[Rule], workspace: str, home: str, *, limit: int = ENTRY_LIMIT
+    ) -> None:
         self._workspace = workspace
         self._home = home
-        self._deny = tuple(_Restriction(rule, workspace, home) for rule in deny)
-        self._ask = tuple(_Restriction(rule, workspace, home) for rule in ask)
+        inventory = Inventory(limit)
+        self._deny = tuple(_Restriction(rule, workspace, home, inventory) for rule in deny)
+        self._ask = tuple(_Restriction(rule, workspace, home, inventory) for rule in ask)
 
     def judge(self, action: Action) -> Decision | None:
         if not self._deny and not self._ask:
@@ -67,8 +71,9 @@ _SAYS = {"deny": "denies", "ask": "asks about"}
 class _Restriction:
     """One rule, compiled."""
 
-    def __init__(self, rule: Rule, workspace: str, home: str) -> None:
+    def __init__(self, rule: Rule, workspace: str, home: str, inventory: Inventory) -> None:
         self.rule = rule
+        self._inventory = inventory
         self._accesses = frozenset(access for access in ("read", "write") if rule.names(access, wide=True))
         self._runs = rule.names("bash", wide=True)
         self._fetches = rule.names("web_fetch", wide=True)
@@ -139,11 +144,14 @@ class _Restriction:
         except OSError:
             return None
         if stat.S_ISDIR(found.st_mode):
-            if (touch.deep or not touch.sure) and holds_match(target, path):
-                return Hit(f"{target} holds files that the rule covers", sure=False)
-        elif found.st_nlink > 1 and holds_inode(path, found):
-            return Hit(f"{target} is another name of a file that the rule covers")
-        return None
+            held = (touch.deep or not touch.sure) and self._inventory.holds_match(target, path)
+            hit = Hit(f"{target} holds files that the rule covers", sure=False)
+        else:
+            held = found.st_nlink > 1 and self._inventory.holds_inode(path, found)
+            hit = Hit(f"{target} is another name of a file that the rule covers")
+        if held is None:
+            return Hit(f"there are too many files to look through for those that the rule covers: {target}", sure=False)
+        return hit if held else None
 
 
 def _match_command(pattern: TextPattern, reading: Reading) -> Hit | None:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal
 
 from a3s_code.harness.verification.checks import name_checks, run_check
 from a3s_code.kernel.contracts import Check, CheckReport, Verdict, Verification
 from a3s_code.kernel.ports import Execute
 from a3s_code.kernel.state import SessionState
 
-VerificationStatus = Literal["passed", "failed", "skipped", "needs_review"]
-
-_STATUS: dict[Verdict, VerificationStatus] = {"verified": "passed", "failed": "failed", "not_applicable": "skipped"}
 _SENTENCES: dict[Verdict, str] = {
     "verified": "Verified",
     "needs_review": "Needs review",
@@ -38,7 +34,8 @@ class CheckVerifier:
             return Verification("not_applicable")
         if not self._checks:
             return Verification(
-                "unverified", residual_risks=("The workspace may have been changed, and no check has proved the change.",)
+                "unverified",
+                residual_risks=("The workspace may have been changed, and no check has proved the change.",),
             )
         number = next(self._rounds)
         reports: list[CheckReport] = []
@@ -56,11 +53,6 @@ def verdict_of(reports: Sequence[CheckReport]) -> Verdict:
     if "failed" in required:
         return "failed"
     return "verified" if required == {"passed"} else "unverified"
-
-
-def verification_status(verdict: Verdict) -> VerificationStatus:
-    """The verdict in the words of summaries and of other protocols."""
-    return _STATUS.get(verdict, "needs_review")
 
 
 def summary_text(verification: Verification) -> str:

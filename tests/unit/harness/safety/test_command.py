@@ -116,7 +116,6 @@ def test_lists_of_simple_commands_are_plain(command: str) -> None:
         "a `b`",
         "if a; then b; fi",
         "! a",
-        "time a",
         "f() { a; }",
         "a <(b)",
         "a ${b:-c}",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from a3s_code.harness.safety.gate import build_gate
-from a3s_code.harness.safety.permissions import PermissionPolicy
+from a3s_code.harness.safety.permissions import PermissionPolicy, parse_rules
+from a3s_code.harness.safety.restrictions import Restrictions
 from a3s_code.kernel.contracts import Decision, Effect
 from a3s_code.kernel.tool import Action
 
@@ -195,12 +197,23 @@ def test_a_pattern_for_a_tool_without_files_or_commands_is_held_against_its_argu
 @pytest.mark.parametrize(
     ("tool", "subject", "rule"),
     [
-        ("bash", "python -m pytest -q tests", "the rule bash(python -m pytest*) would"),
-        ("bash", "git push origin", "the rule bash(git push*) would"),
-        ("bash", "npm test && git add .", "the rules bash(npm test*), bash(git add*) together would"),
-        ("bash", "sudo ls", "the rule bash would"),
-        ("bash", "python -c 'x'", "the rule bash would"),
-        ("bash", "ls $(x)", "the rule bash would"),
+        ("bash", "python -m pytest -q tests", "the rule bash(python -m pytest:*) would"),
+        ("bash", "git push origin", "the rule bash(git push:*) would"),
+        ("bash", "npm test && git add .", "the rules bash(npm test:*), bash(git add:*) together would"),
+        ("bash", "ls -la src", "the rule bash(ls:*) would"),
+        ("bash", "time python -B -m pytest -q", "the rule bash(python -B -m pytest:*) would"),
+        ("bash", "ls > out.txt", "the rules bash(ls:*), write(out.txt) together would"),
+        ("bash", "cat /etc/passwd", "the rules bash(cat:*), read(/etc/passwd) together would"),
+        ("git", "push origin", "the rule git(push:*) would"),
+        ("bash", "sudo ls", "sudo runs other programs; the rule bash would"),
+        ("bash", "python -c 'x'", "a program is given as text; the rule bash would"),
+        ("bash", "ls $(x)", "a group or a condition is not read part by part; the rule bash would"),
+        ("bash", "for f in a; do ls; done", "a loop is not read part by part; the rule bash would"),
+        ("bash", "cat $HOME/x", "$HOME is computed; the rule bash would"),
+        ("bash", "grep -R x .", "grep goes wherever links lead; the rule bash would"),
+        ("bash", "sort -o x y", "an option of sort writes files; the rule bash would"),
+        ("bash", "make -C /tmp", "make is given /tmp, outside the workspace; the rule bash would"),
+        ("bash", "; ".join(f"ls > {n}" for n in range(20)), "it takes more than 16 rules; the rule bash would"),
         ("write", "src/a.py", "the rule write(src/a.py) would"),
         ("write", "pages/[id].ts", "the rule write(pages/[id].ts) would"),
         ("patch", "a*", "the rule patch(a*) would"),
@@ -215,10 +228,75 @@ def test_the_reason_names_a_rule_that_would_allow_the_call(
     decision = decide(tool, subject)
     assert decision.outcome == "ask"
     assert rule in decision.reason
-    rules = re.sub(r"^.*?rules? | together| would$", "", rule).split(", ")
+    rules = re.sub(r"^(?:.*; )?(?:the|an allow) rules? | together| would$", "", rule).split(", ")
     assert decide(tool, subject, allow=rules).outcome == "allow"
+
+
+@pytest.mark.parametrize(
+    ("command", "obstacle"),
+    [
+        ("grep x src | head", "`grep` has no rule"),
+        ("ls > out.txt", "it writes out.txt: the rule write(out.txt) is missing"),
+        ("ls /tmp", "it reads /tmp, outside the workspace"),
+        ("FOO=1 ls", "it sets FOO"),
+    ],
+)
+def test_the_reason_names_the_first_obstacle(decide: Judge, command: str, obstacle: str) -> None:
+    assert f"no rule allows this call: {obstacle}; the rule" in decide("bash", command, allow=["bash(ls:*)"]).reason
+
+
+@pytest.mark.parametrize(
+    "command", ["ls", "ls -la src", "rm x", "git push origin", "python -m pytest -q", "npm test && git add ."]
+)
+def test_a_suggested_rule_ends_with_the_word_it_names(decide: Judge, command: str) -> None:
+    for prefix in re.findall(r"bash\((.*?):\*\)", decide("bash", command).reason):
+        assert decide("bash", prefix, allow=[f"bash({prefix}:*)"]).outcome == "allow"
+        assert decide("bash", prefix + "x", allow=[f"bash({prefix}:*)"]).outcome == "ask"
 
 
 @pytest.mark.parametrize("subject", ["ls '", ""])
 def test_no_rule_is_suggested_for_what_no_rule_would_allow(decide: Judge, subject: str) -> None:
     assert "would allow" not in decide("bash", subject, default="deny").reason
+
+
+def judge_read(workspace: Path, home: Path, restrictions: Restrictions, target: str) -> Decision | None:
+    effects = (Effect("read", str(workspace / target), target),)
+    return restrictions.judge(Action("1", "grep", {}, effects, "model"))
+
+
+def test_where_there_are_too_many_files_to_look_through_it_is_asked(workspace: Path, home: Path) -> None:
+    for name in "abcdefgh":
+        (workspace / name).touch()
+    os.link(workspace / "a", workspace / "other")
+    deny = parse_rules(["read(.env)"])
+    for limit, told in ((100, False), (4, True)):
+        restrictions = Restrictions(deny, (), str(workspace), str(home), limit=limit)
+        for target in ("other", "."):
+            decision = judge_read(workspace, home, restrictions, target)
+            assert (decision is not None) is told
+            assert decision is None or (decision.outcome == "ask" and "too many files" in decision.reason)
+
+
+def test_a_file_that_gets_a_denied_name_later_is_denied_from_then_on(workspace: Path, home: Path) -> None:
+    (workspace / "a").touch()
+    os.link(workspace / "a", workspace / "b")
+    restrictions = Restrictions(parse_rules(["read(.env)"]), (), str(workspace), str(home))
+    assert judge_read(workspace, home, restrictions, "b") is None
+    os.link(workspace / "a", workspace / ".env")
+    decision = judge_read(workspace, home, restrictions, "b")
+    assert decision is not None
+    assert decision.outcome == "deny"
+
+
+def test_what_a_folder_held_is_remembered_until_it_changes(workspace: Path, home: Path) -> None:
+    (workspace / "sub").mkdir()
+    (workspace / "sub" / "a").touch()
+    os.link(workspace / "sub" / "a", workspace / "sub" / "b")
+    time.sleep(2.1)
+    restrictions = Restrictions(parse_rules(["read(.env)"]), (), str(workspace), str(home))
+    for _ in range(2):
+        assert judge_read(workspace, home, restrictions, "sub/b") is None
+    (workspace / "sub" / "a").rename(workspace / "sub" / ".env")
+    decision = judge_read(workspace, home, restrictions, "sub/b")
+    assert decision is not None
+    assert decision.outcome == "deny"

@@ -22,6 +22,10 @@ def test_what_no_request_can_carry_is_replaced(code: int) -> None:
     assert TextSanitizer().clean(f"a{chr(code)}b") == "a\ufffdb"
 
 
+def test_each_of_a_row_of_them_is_replaced_by_one_character() -> None:
+    assert TextSanitizer().clean("\0\0x\ud83d\ude00\ud800") == "\ufffd\ufffdx\ufffd\ufffd\ufffd"
+
+
 def test_secrets_are_taken_out_wherever_they_stand() -> None:
     sanitizer = TextSanitizer(["sk-0123456789", "sk-0123456789-long"])
     text = 'key=sk-0123456789 {"k":"sk-0123456789-long"} sk-0123456789sk-0123456789'

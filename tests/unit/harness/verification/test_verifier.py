@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from a3s_code.harness.verification.verifier import CheckVerifier, summary_text, verdict_of, verification_status
+from a3s_code.harness.verification.verifier import CheckVerifier, summary_text, verdict_of
 from a3s_code.kernel.contracts import Check, CheckReport, CheckStatus, Verdict, Verification
 from a3s_code.kernel.messages import Observation, ToolCall
 from a3s_code.kernel.ports import Execute
@@ -136,7 +136,7 @@ def test_the_verdict_over_all_combinations(count: int) -> None:
 def test_verdicts_in_the_words_of_summaries() -> None:
     expected = {"verified": "passed", "failed": "failed", "not_applicable": "skipped"}
     for verdict in get_args(Verdict):
-        assert verification_status(verdict) == expected.get(verdict, "needs_review")
+        assert Verification(verdict).status == expected.get(verdict, "needs_review")
 
 
 def test_the_summary_is_plain_text() -> None:
