@@ -229,7 +229,7 @@ class RunLimit(A3SError):
 
 
 class HarnessError(A3SError):
-    """A harness module raised, or gave what its port does not allow; `module` names it, `__cause__` is the exception."""
+    """A harness module raised, or gave what its port does not allow; `module` names it, `__cause__` says why."""
 
     def __init__(self, message: str, *, module: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
