@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -40,10 +41,13 @@ LINES: dict[str, Line] = {
 def measure(names: Sequence[str], sizes: Sizes) -> list[Figure]:
     """Measure these lines, one after the other."""
     figures: list[Figure] = []
-    with ScriptedServer() as server:
-        for name in names:
-            print(f"measuring {name} ...", file=sys.stderr, flush=True)
-            figures += LINES[name](server, sizes)
+    try:
+        with ScriptedServer() as server:
+            for name in names:
+                print(f"measuring {name} ...", file=sys.stderr, flush=True)
+                figures += LINES[name](server, sizes)
+    finally:
+        gc.unfreeze()
     return figures
 
 

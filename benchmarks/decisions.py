@@ -1,4 +1,4 @@
-"""How long the gate takes over a call: arguments checked, effects found, decision made."""
+"""What the gate takes over a call: arguments checked, effects found, decision made."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
         short, long = asyncio.run(_decide(Path(folder).resolve(), sizes.decisions))
     p99 = quantiles(short, n=100)[98]
     note = f"middle {quantiles(short, n=2)[0]:.3g} ms, longest {max(short):.3g} ms"
-    yield Figure("gate decision, 99th of 100", "ms", p99, target=P99_MS, note=note)
-    yield Figure("gate decision, command of 200 KB", "ms", long, target=LONG_MS)
+    yield Figure("gate decision, processor time, 99th of 100", "ms", p99, target=P99_MS, note=note)
+    yield Figure("gate decision, processor time, command of 200 KB", "ms", long, target=LONG_MS)
 
 
 async def _decide(workspace: Path, rounds: int) -> tuple[list[float], float]:
     gate = build_gate(None, workspace)
 
     async def one(name: str, given: dict[str, Any]) -> float:
-        started = time.perf_counter()
+        started = time.thread_time()
         tool = TOOLS[name]
         effects = tool.effects(tool.parse(given), workspace)
         await gate.decide(Action("call", name, given, effects, "model"))
-        return (time.perf_counter() - started) * 1000
+        return (time.thread_time() - started) * 1000
 
     long = {"command": "\n".join(["echo one word after the other > notes.txt && cat notes.txt"] * (LONG_BYTES // 58))}
     await one("bash", long)

@@ -48,8 +48,12 @@ class Samples:
 
 
 def processor_ms(work: Callable[[], object]) -> float:
-    """Processor milliseconds of `work`, of all threads of this process, system time included."""
+    """Processor milliseconds of `work`, of all threads of this process, system time included.
+
+    What is in memory before, the SDKs above all, is put out of the garbage collector's sight: nobody pays for it.
+    """
     gc.collect()
+    gc.freeze()
     before = time.process_time()
     work()
     return (time.process_time() - before) * 1000
@@ -58,17 +62,9 @@ def processor_ms(work: Callable[[], object]) -> float:
 def by_turns(rounds: int, *contestants: Callable[[], float]) -> list[Samples]:
     """Measure contestants alternately, so that what disturbs the machine disturbs all.
 
-    A first round does not count. What it leaves in memory, the SDKs above all, is put out of the collector's sight, so
-    that the collections before each measurement are short.
+    A first round does not count.
     """
-    for measure in contestants:
-        measure()
-    gc.collect()
-    gc.freeze()
-    try:
-        taken = [[measure() for measure in contestants] for _ in range(rounds)]
-    finally:
-        gc.unfreeze()
+    taken = [[measure() for measure in contestants] for _ in range(1 + rounds)][1:]
     return [Samples(tuple(values)) for values in zip(*taken, strict=True)]
 
 

@@ -98,7 +98,7 @@ class SafetyGate(Protocol):
     """Judges a call before it runs."""
 
     async def decide(self, action: Action) -> Decision:
-        """Must be free of effects. An exception counts as deny."""
+        """Must be free of effects. An exception counts as deny, and so does an answer after more than 10 seconds."""
         ...
 
 

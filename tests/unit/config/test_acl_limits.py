@@ -57,10 +57,13 @@ def test_limit_messages_name_the_limit(text: str, limits: Limits, message: str) 
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    parse("a = [[1]]", Limits(nesting_depth=2))
-    parse("a = [1, 2] b = 1", Limits(collection_items=2))
-    parse('a = "12"', Limits(token_bytes=4))
-    parse("a = 1", Limits(document_bytes=5))
+    at_the_limit = [
+        ("a = [[1]]", Limits(nesting_depth=2)),
+        ("a = [1, 2] b = 1", Limits(collection_items=2)),
+        ('a = "12"', Limits(token_bytes=4)),
+        ("a = 1", Limits(document_bytes=5)),
+    ]
+    assert all("a" in parse(text, limits).attributes for text, limits in at_the_limit)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ async def test_a_missing_key_is_found_at_the_first_call_and_names_the_variable(
     ],
 )
 def test_no_key_is_needed_on_this_machine_for_local_labels_or_with_a_header_of_its_own(endpoint: ModelEndpoint) -> None:
+    assert not endpoint.lacks_key
     endpoint.require_key()
 
 

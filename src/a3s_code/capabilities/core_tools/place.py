@@ -64,7 +64,7 @@ class PathTool(Tool):
 
     async def perform_on_text(self, args: Any, context: ToolContext, text: str) -> ToolOutput:
         """Do it on the text of an artifact."""
-        raise NotImplementedError(f"{self.name} takes no artifacts")
+        raise Failed(f"{self.name} takes no artifacts", "unsupported")
 
     def effects(self, args: Any, workspace: Path) -> tuple[Effect, ...]:
         """One effect of each kind, on the real path; raises PathError where there is none."""
