@@ -17,7 +17,7 @@ class Sizes:
     session_turns: int = 10
     crowd_rounds: int = 3
     processes: int = 15
-    answers: int = 5
+    answers: int = 8
     events: int = 10_000
     event_rounds: int = 7
     task_turns: int = 21

@@ -162,7 +162,6 @@ def _load(api: Api) -> None:
         import anthropic  # noqa: F401
     else:
         import openai  # noqa: F401
-    _tls()
 
 
 async def _settle(loop: asyncio.AbstractEventLoop) -> _LoopClients:
@@ -188,7 +187,8 @@ def _open(endpoint: ModelEndpoint) -> Client:
     import httpx2
 
     http = httpx2.AsyncClient(
-        verify=_tls(),
+        # A server on this machine without TLS, and no proxy on the way: nothing to verify, and 30 ms saved.
+        verify=not (endpoint.loopback and endpoint.base.startswith("http:")) and _tls(),
         trust_env=not endpoint.loopback,
         follow_redirects=False,
         limits=httpx2.Limits(

@@ -49,7 +49,8 @@ class HttpModel:
                     self._url, cast_to=clients.response_type(), content=body, options=options, stream=True
                 )
             answer.begin(response.headers)
-            async with aclosing(response.aiter_bytes()) as chunks:
+            coded = "content-encoding" in response.headers
+            async with aclosing(response.aiter_bytes() if coded else response.aiter_raw()) as chunks:
                 while True:
                     async with answer.waiting():
                         chunk = await anext(chunks, None)

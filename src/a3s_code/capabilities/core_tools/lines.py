@@ -43,8 +43,8 @@ def number_lines(window: Window) -> str:
     shown: list[str] = []
     room = SHOWN_BYTES
     for number, line in enumerate(window.lines, window.offset + 1):
-        text = f"{number:>6}\t{_shorten(readable(line.removesuffix(chr(13))))}"
-        room -= len(text.encode()) + 1
+        text = f"{number:>6}\t{_spell(line)}"
+        room -= (len(text) if text.isascii() else len(text.encode())) + 1
         if room < 0 and shown:
             break
         shown.append(text)
@@ -54,6 +54,13 @@ def number_lines(window: Window) -> str:
         more = "" if end == window.total else f"; continue with offset={end}"
         shown.append(f"[lines {window.offset + 1}-{end}{of}{more}]")
     return "\n".join(shown)
+
+
+def _spell(line: str) -> str:
+    """The line as it is shown; most lines are short and plain."""
+    if len(line) <= LINE_CHARACTERS and line.isascii() and line.isprintable():
+        return line
+    return _shorten(readable(line.removesuffix("\r")))
 
 
 def _shorten(line: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import stat
 import threading
 from collections.abc import Iterator
 from io import BufferedReader
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -26,6 +28,7 @@ WHOLE_BYTES = 16 * 1024 * 1024
 # What providers take: 5 MB once the bytes are in base64.
 IMAGE_BYTES = 5 * 1024 * 1024 * 3 // 4
 PIECE_BYTES = 1024 * 1024
+SMALL_BYTES = 64 * 1024
 
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 _BINARIES = (
@@ -65,18 +68,36 @@ class Read(PathTool):
 
     async def perform(self, args: ReadArgs, context: ToolContext, place: Resolved) -> ToolOutput:
         stop = threading.Event()
-        return await finish(asyncio.to_thread(_look, args, context, place, stop), stop.set)
+        if _is_small(place.real) and (lock := lock_of(place.real)).acquire(blocking=False):
+            # A worker thread would cost more than the file itself.
+            try:
+                return _look(args, context, place, stop)
+            finally:
+                lock.release()
+        return await finish(asyncio.to_thread(_look_alone, args, context, place, stop), stop.set)
 
     async def perform_on_text(self, args: ReadArgs, context: ToolContext, text: str) -> ToolOutput:
         return _show(args, context, cut_text(text, args.offset, args.limit), args.file_path, text)
 
 
-def _look(args: ReadArgs, context: ToolContext, place: Resolved, stop: threading.Event) -> ToolOutput:
-    # An edit at the same time must not be forgotten for what was read before it.
+def _is_small(real: Path) -> bool:
+    try:
+        found = real.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size <= SMALL_BYTES
+
+
+def _look_alone(args: ReadArgs, context: ToolContext, place: Resolved, stop: threading.Event) -> ToolOutput:
     with lock_of(place.real):
-        output, seen = _read(args, context, place, stop)
-        if seen is not None:
-            context.files[str(place.real)] = seen
+        return _look(args, context, place, stop)
+
+
+def _look(args: ReadArgs, context: ToolContext, place: Resolved, stop: threading.Event) -> ToolOutput:
+    """To be called with the file's lock: an edit at the same time must not be forgotten for what was read before it."""
+    output, seen = _read(args, context, place, stop)
+    if seen is not None:
+        context.files[str(place.real)] = seen
     return output
 
 
