@@ -24,7 +24,7 @@ SAMPLES: dict[str, object] = {
     "Mapping[str, Any]": {"k": [1, {"deep": None}]},
 }
 
-SEEDS_OWN_NAMES = (
+PRODUCT_NAMES = (
     "agent_start agent_mode_changed goal_extracted planning_start planning_end task_updated context_resolving "
     "context_resolved memory_recalled memories_searched context_compacted tool_start tool_end permission_denied "
     "confirmation_required confirmation_received confirmation_timeout subagent_start subagent_progress subagent_end "
@@ -53,7 +53,7 @@ def test_every_class_of_the_union_is_frozen_and_has_a_type_of_its_own() -> None:
 
 
 def test_the_names_a_product_builds_on_exist() -> None:
-    assert set(SEEDS_OWN_NAMES) <= set(events.EVENT_TYPES)
+    assert set(PRODUCT_NAMES) <= set(events.EVENT_TYPES)
 
 
 def test_events_can_be_matched_by_class() -> None:
