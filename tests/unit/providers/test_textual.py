@@ -241,7 +241,8 @@ def test_the_split_of_the_text_changes_nothing(text: str, data: st.DataObject) -
 @given(st.text(alphabet="{}[]\"'`<>=:,\\ \nabcname_toluTrue/01", max_size=80))
 def test_no_text_is_too_broken_to_read(text: str) -> None:
     for whole in (text, '{"name": "bash", "arguments": ' + text, "<tool_call>" + text, "```json\n" + text):
-        streamed([whole], specs("bash", "read"))
+        _, calls, *_ = streamed([whole], specs("bash", "read"))
+        assert {call.name for call in calls} <= {"bash", "read"}
 
 
 def test_ordinary_text_is_shown_as_it_comes() -> None:

@@ -257,4 +257,6 @@ def test_the_exit_is_seen_with_and_without_a_descriptor_for_it(pidfd: bool) -> N
 def test_an_interrupt_may_come_after_the_end() -> None:
     interrupt = Interrupt()
     interrupt.close()
+    before = set(os.listdir("/dev/fd"))
     interrupt.set()
+    assert set(os.listdir("/dev/fd")) == before
