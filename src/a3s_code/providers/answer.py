@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from a3s_code.errors import ModelError, ModelProtocolError
 from a3s_code.kernel.messages import Delta, Reply
@@ -11,12 +11,17 @@ from a3s_code.kernel.ports import Prompt
 from a3s_code.providers import clients, failures
 from a3s_code.providers.assembly import Assembly
 from a3s_code.providers.endpoint import ModelEndpoint
+from a3s_code.providers.patience import Patience
 from a3s_code.providers.sse import LIMIT, EventReader, ServerEvent
 from a3s_code.providers.wire import loads
 from a3s_code.providers.wire_format import WireFormat
 
+if TYPE_CHECKING:
+    import httpx2
+
 COUNTS_SECONDS = 5.0
 REST_SECONDS = 0.25
+REPORT_SECONDS = 5.0
 # What reading foreign JSON raises where it has another shape than the format says.
 OUT_OF_SHAPE = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 
@@ -24,21 +29,19 @@ OUT_OF_SHAPE = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 class Answer:
     """One answer, streamed or whole, as its Content-Type says.
 
-    `patience` is how many seconds the first token may take, and each silence after it; comments and pings count as
-    silence, the time that the consumer takes does not. Once the answer is complete the wait for what may follow it,
-    the token counts and the end of the body, is short.
+    `seconds` is how long the first token may take, and each silence after it; comments and pings count as silence, the
+    time that the consumer takes does not. Once the answer is complete the wait for what may follow it, the token counts
+    and the end of the body, is short.
     """
 
     def __init__(
-        self, endpoint: ModelEndpoint, wire: WireFormat, prompt: Prompt, request: bytes, patience: float
+        self, endpoint: ModelEndpoint, wire: WireFormat, prompt: Prompt, request: bytes, seconds: float
     ) -> None:
         self._endpoint = endpoint
         self._assembly = Assembly(endpoint, prompt, request)
         self._reader = wire.reader(self._assembly)
-        self._patience = patience
-        self._time = asyncio.get_running_loop().time
-        self._heard_at = self._time()
-        self._deadline = self._heard_at + patience
+        self._seconds = seconds
+        self.patience = Patience(seconds)
         self._begun = self._moved = False
         self._events: EventReader | None = None
         self._body = bytearray()
@@ -48,14 +51,8 @@ class Answer:
         """Whether its own end was seen; what breaks afterwards does not matter."""
         return self._reader.complete
 
-    def waiting(self) -> asyncio.Timeout:
-        """The limit of the next wait for bytes, to be entered at once."""
-        self._deadline += self._time() - self._heard_at
-        return asyncio.timeout_at(self._deadline)
-
     def begin(self, headers: Mapping[str, str]) -> None:
         """The response is there, its body is not yet."""
-        self._heard_at = self._time()
         self._begun = True
         self._assembly.headers = headers
         if _media_type(headers) == "text/event-stream":
@@ -63,12 +60,11 @@ class Answer:
 
     def feed(self, chunk: bytes) -> Sequence[Delta]:
         """What `chunk` brings; raises ModelError where it is an error or is not in the wire format."""
-        self._heard_at = self._time()
         if self._events is None:
             self._body += chunk
             if len(self._body) > LIMIT:
                 raise self._broken("sent more than 64 MB")
-            self._deadline = self._heard_at + self._patience
+            self.patience.renew()
             return ()
         try:
             events = self._events.feed(chunk)
@@ -90,12 +86,15 @@ class Answer:
             raise self._broken("sent something else where text belongs") from error
         return (*deltas, *tail, reply)
 
+    async def refusal(self, response: httpx2.Response) -> ModelError:
+        """The error for a response whose status is no success; its body is read for the reason, but not for long."""
+        report = await clients.read_report(response, min(self._seconds, REPORT_SECONDS))
+        return failures.from_status(self._endpoint, response.status_code, response.headers, report)
+
     def failure(self, error: Exception) -> ModelError | None:
-        """An error of the SDK or of a layer below it as one of ours; None for any other."""
-        if (seen := clients.status_failure(error)) is not None:
-            return failures.from_status(self._endpoint, *seen)
+        """An error of the HTTP client or of a layer below it as one of ours; None for any other."""
         if type(error) is TimeoutError:
-            return failures.timed_out(self._endpoint, self._patience, answering=self._assembly.begun)
+            return failures.timed_out(self._endpoint, self._seconds, answering=self._assembly.begun)
         if (failed := clients.transport_failure(error)) is not None:
             return failures.from_transport(self._endpoint, *failed, answering=self._begun)
         return None
@@ -116,14 +115,13 @@ class Answer:
             ) from error
 
     def _extend(self) -> None:
-        """Move the deadline after events were read."""
-        now = self._heard_at
+        """Set the time for the next events."""
         if self._reader.ended:
-            self._deadline = min(self._deadline, now + REST_SECONDS)
+            self.patience.shorten(REST_SECONDS)
         elif self._reader.complete:
-            self._deadline = min(self._deadline, now + COUNTS_SECONDS)
+            self.patience.shorten(COUNTS_SECONDS)
         elif self._moved and self._assembly.begun:
-            self._deadline = now + self._patience
+            self.patience.renew()
         self._moved = False
 
     def _last_event(self) -> Sequence[Delta]:

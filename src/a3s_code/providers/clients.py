@@ -1,8 +1,11 @@
-"""The SDKs' clients, one for each event loop and endpoint: the only file that imports anthropic and openai.
+"""The clients, one for each event loop and endpoint: the only file that imports anthropic and openai.
 
 A client belongs to the loop that opened its connections. It is made at the first call there, shared by everything that
 talks to the same endpoint with the same key, and closed when the loop shuts down its asynchronous generators, as
 asyncio.run() does. The SDKs are imported at the first call, in a thread, for that takes up to two seconds.
+
+The SDK writes a client's request once: where it goes, with which credentials and which headers. Each call sends a copy
+of that draft with its own body, since writing it anew costs as much as sending it.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ import asyncio
 import os
 import ssl
 import threading
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from a3s_code.providers.endpoint import Api, ModelEndpoint
+from a3s_code.providers.wire import loads
 
 if TYPE_CHECKING:
     import httpx2
@@ -24,27 +29,37 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 20.0
 # Longer than most tools run, so that the next turn finds its connection open.
 KEEPALIVE_SECONDS = 30.0
+REPORT_BYTES = 64 * 1024
 _KEPT_CONNECTIONS = 100
+_Post = Callable[..., Awaitable[Any]]
 _Key = tuple[Api, str, str | None, tuple[tuple[str, str], ...]]
-
-
-class SdkClient(Protocol):
-    """What we use of the SDKs' clients."""
-
-    async def post(self, path: str, *, cast_to: Any, content: bytes, options: Any, stream: bool) -> httpx2.Response: ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An open client and what goes with each of its requests."""
+    """An open HTTP client and the request that goes out over it, without its body."""
 
-    sdk: SdkClient
-    options: Mapping[str, Any]
+    http: httpx2.AsyncClient
+    draft: httpx2.Request
+
+    def request(self, body: bytes, seconds: float) -> httpx2.Request:
+        """The request that brings `body`; to connect and to write may take `seconds` each."""
+        import httpx2
+
+        draft = self.draft
+        # Reading has no limit here: the answer's own patience bounds it.
+        limits = {"connect": min(seconds, CONNECT_SECONDS), "read": None, "write": seconds, "pool": None}
+        return httpx2.Request(
+            draft.method,
+            draft.url,
+            headers=[*draft.headers.raw, (b"Content-Length", b"%d" % len(body))],
+            stream=httpx2.ByteStream(body),
+            cookies=self.http.cookies,
+            extensions={**draft.extensions, "timeout": limits},
+        )
 
     async def close(self) -> None:
-        await self.sdk.close()
+        await self.http.aclose()
 
 
 @dataclass(slots=True)
@@ -75,10 +90,11 @@ async def borrow(endpoint: ModelEndpoint) -> Client:
     if here is not None and (client := here.clients.get(key)) is not None:
         return client
     await asyncio.to_thread(_load, endpoint.speaks)
+    draft = await _draft(endpoint)
     here = _LOOPS.get(loop) or await _settle(loop)
     client = here.clients.get(key)
     if client is None:
-        client = here.clients[key] = _open(endpoint)
+        client = here.clients[key] = Client(_connect(endpoint), draft)
     return client
 
 
@@ -89,50 +105,39 @@ async def close_clients() -> None:
         await here.keeper.aclose()
 
 
-def timeouts(patience: float) -> httpx2.Timeout:
-    """The limits of a request's parts, in seconds. Reading has none: the answer's own watch bounds it."""
+async def read_report(response: httpx2.Response, seconds: float) -> Any:
+    """What an error's body says: its JSON value or its bytes, as much of it as comes in `seconds` and REPORT_BYTES."""
     import httpx2
 
-    return httpx2.Timeout(connect=min(patience, CONNECT_SECONDS), read=None, write=patience, pool=None)
-
-
-def response_type() -> Any:
-    """What to have a response cast to, so that it comes back unread."""
-    import httpx2
-
-    return httpx2.Response
-
-
-def status_failure(error: Exception) -> tuple[int, Mapping[str, str], Any] | None:
-    """Status, headers and body of an SDK's error that stands for a response, None for any other error."""
-    response = getattr(error, "response", None)
-    status = getattr(error, "status_code", None)
-    if response is None or not isinstance(status, int):
-        return None
-    return status, response.headers, getattr(error, "body", None)
+    body = bytearray()
+    with suppress(TimeoutError, httpx2.HTTPError, httpx2.StreamError):
+        async with asyncio.timeout(seconds), aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) >= REPORT_BYTES:
+                    break
+    try:
+        return loads(bytes(body))
+    except ValueError:
+        return bytes(body)
 
 
 def transport_failure(error: Exception) -> tuple[str, str] | None:
-    """The kind ("timeout", "garbage" or "network") and the words of an error below the SDKs; None for any other."""
+    """The kind ("timeout", "garbage" or "network") and the words of an error of the HTTP client; None for any other."""
     import httpx2
 
-    cause: BaseException = error
-    while type(cause).__module__.partition(".")[0] in ("anthropic", "openai"):
-        if cause.__cause__ is None:
-            return "network", ""
-        cause = cause.__cause__
-    if isinstance(cause, httpx2.TimeoutException | TimeoutError):
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
         return "timeout", ""
-    if isinstance(cause, httpx2.LocalProtocolError):
+    if isinstance(error, httpx2.LocalProtocolError):
         return "garbage", "the request could not be written"
-    if isinstance(cause, httpx2.DecodingError):
+    if isinstance(error, httpx2.DecodingError):
         return "garbage", "its content encoding is broken"
-    if isinstance(cause, httpx2.RemoteProtocolError):
-        text = str(cause)
+    if isinstance(error, httpx2.RemoteProtocolError):
+        text = str(error)
         gone = "disconnected" in text or "peer closed" in text
         return ("network" if gone else "garbage"), text
-    if cause is not error or isinstance(cause, httpx2.HTTPError | httpx2.StreamError | OSError | EOFError):
-        return "network", _words(cause)
+    if isinstance(error, httpx2.HTTPError | httpx2.StreamError | OSError | EOFError):
+        return "network", _words(error)
     return None
 
 
@@ -183,10 +188,10 @@ async def _keep(loop: asyncio.AbstractEventLoop, clients: dict[_Key, Client]) ->
             await client.close()
 
 
-def _open(endpoint: ModelEndpoint) -> Client:
+def _connect(endpoint: ModelEndpoint) -> httpx2.AsyncClient:
     import httpx2
 
-    http = httpx2.AsyncClient(
+    return httpx2.AsyncClient(
         # A server on this machine without TLS, and no proxy on the way: nothing to verify, and 30 ms saved.
         verify=not (endpoint.loopback and endpoint.base.startswith("http:")) and _tls(),
         trust_env=not endpoint.loopback,
@@ -197,10 +202,22 @@ def _open(endpoint: ModelEndpoint) -> Client:
             keepalive_expiry=KEEPALIVE_SECONDS,
         ),
     )
-    return _open_anthropic(endpoint, http) if endpoint.speaks == "anthropic" else _open_openai(endpoint, http)
 
 
-def _open_anthropic(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> Client:
+async def _draft(endpoint: ModelEndpoint) -> httpx2.Request:
+    """The request that the SDK writes for `endpoint`, taken from it before it leaves the process."""
+    import httpx2
+
+    taken = httpx2.MockTransport(lambda request: httpx2.Response(200, request=request))
+    async with httpx2.AsyncClient(transport=taken, trust_env=False) as http:
+        post, options = _anthropic(endpoint, http) if endpoint.speaks == "anthropic" else _openai(endpoint, http)
+        response = await post(endpoint.url, cast_to=httpx2.Response, content=b"", options=options, stream=True)
+    draft: httpx2.Request = response.request
+    del draft.headers["Content-Length"]
+    return draft
+
+
+def _anthropic(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> tuple[_Post, Mapping[str, Any]]:
     import anthropic
 
     headers = dict(endpoint.headers)
@@ -218,10 +235,10 @@ def _open_anthropic(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> Client
     # Set here because the constructor would add those of ANTHROPIC_CUSTOM_HEADERS.
     sdk._custom_headers = headers
     omitted = {"Authorization": anthropic.Omit()} if endpoint.keyless and not _authorizes(headers) else {}
-    return Client(cast("SdkClient", sdk), {"headers": omitted})
+    return sdk.post, {"headers": omitted, "timeout": None}
 
 
-def _open_openai(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> Client:
+def _openai(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> tuple[_Post, Mapping[str, Any]]:
     import openai
 
     headers = dict(endpoint.headers)
@@ -237,7 +254,7 @@ def _open_openai(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> Client:
     sdk._custom_headers = headers
     sdk.organization = sdk.project = sdk.admin_api_key = None
     omitted = {"Authorization": openai.Omit()} if endpoint.keyless and not _authorizes(headers) else {}
-    return Client(cast("SdkClient", sdk), {"headers": omitted, "security": {"bearer_auth": True}})
+    return sdk.post, {"headers": omitted, "timeout": None, "security": {"bearer_auth": True}}
 
 
 def _authorizes(headers: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class HttpModel:
-    """A ChatModel that speaks a wire format through the SDK's client.
+    """A ChatModel that speaks a wire format over the SDK's connection.
 
     It retries nothing: what can be tried again is said by the error's `retryable`.
     """
@@ -28,8 +28,7 @@ class HttpModel:
     def __init__(self, endpoint: ModelEndpoint, settings: ModelSettings, wire: WireFormat) -> None:
         self._endpoint = endpoint
         self._wire = wire
-        self._url = endpoint.url
-        self._patience = settings.timeout_ms / 1000
+        self._seconds = settings.timeout_ms / 1000
 
     @property
     def name(self) -> str:
@@ -40,19 +39,18 @@ class HttpModel:
         self._endpoint.require_key()
         client = await clients.borrow(self._endpoint)
         body = self._wire.request(prompt)
-        answer = Answer(self._endpoint, self._wire, prompt, body, self._patience)
-        options = {**client.options, "timeout": clients.timeouts(self._patience)}
+        answer = Answer(self._endpoint, self._wire, prompt, body, self._seconds)
         response: httpx2.Response | None = None
         try:
-            async with answer.waiting():
-                response = await client.sdk.post(
-                    self._url, cast_to=clients.response_type(), content=body, options=options, stream=True
-                )
+            with answer.patience:
+                response = await client.http.send(client.request(body, self._seconds), stream=True)
+            if not response.is_success:
+                raise await answer.refusal(response)
             answer.begin(response.headers)
             coded = "content-encoding" in response.headers
             async with aclosing(response.aiter_bytes() if coded else response.aiter_raw()) as chunks:
                 while True:
-                    async with answer.waiting():
+                    with answer.patience:
                         chunk = await anext(chunks, None)
                     if chunk is None:
                         break
@@ -67,6 +65,7 @@ class HttpModel:
             if not answer.complete:
                 raise failure from error
         finally:
+            answer.patience.close()
             if response is not None:
                 await response.aclose()
         for item in answer.finish():

@@ -302,6 +302,29 @@ async def test_silence_in_a_stream_is_a_timeout_however_long_it_went_before(api:
         assert 0.8 < time.monotonic() - begun < 3
 
 
+@pytest.mark.parametrize(
+    "body",
+    [Canned(b'{"error": "ov', status=529, cut=True), Canned(status=529, chunks=[b'{"error": "ov', 30])],
+    ids=["cut", "never ending"],
+)
+async def test_an_error_whose_body_does_not_end_is_still_that_error(body: Canned, ask: Any) -> None:
+    with LoopbackServer([body]) as server:
+        begun = time.monotonic()
+        with pytest.raises(ModelUnavailable, match="answered 529") as caught:
+            await ask(server.endpoint(), settings=ModelSettings(timeout_ms=300))
+        assert caught.value.status == 529
+        assert time.monotonic() - begun < 2
+
+
+async def test_of_an_endless_error_body_only_the_beginning_is_read(ask: Any) -> None:
+    body = Canned(status=500, content_type="text/plain", chunks=[*[b"trouble and more trouble " * 4000] * 4, 30])
+    with LoopbackServer([body]) as server:
+        with pytest.raises(ModelUnavailable, match="trouble and more") as caught:
+            await ask(server.endpoint())
+        assert len(str(caught.value)) < 1000
+        assert await asyncio.to_thread(server.requests[0].gone.wait, 2)
+
+
 async def test_an_error_body_without_json_is_quoted_without_markup(ask: Any) -> None:
     page = Canned(b"<html><style>p{}</style><h1>502</h1>Bad gateway</html>", status=502, content_type="text/html")
     failed, _ = await failing(ask, "openai", page)

@@ -72,6 +72,38 @@ async def test_the_environment_of_the_sdks_has_no_effect(
 
 
 @APIS
+async def test_each_request_has_the_same_headers_but_for_its_length(api: str, ask: Any) -> None:
+    with LoopbackServer(echo) as server:
+        await ask(server.endpoint(api, api_key="sk-key"), "short")
+        await ask(server.endpoint(api, api_key="sk-key"), "rather longer")
+        await ask(server.endpoint(api, api_key="sk-other"), "short")
+    first, second, other = (dict(request.headers) for request in server.requests)
+    lengths = [int(headers.pop("content-length")) for headers in (first, second, other)]
+    assert lengths == [len(request.body) for request in server.requests]
+    assert first == second
+    assert {name for name in first if first[name] != other[name]} <= {"authorization", "x-api-key"}
+    assert first["user-agent"].startswith("Async")
+    assert first["host"] == server.base_url.split("/")[2]
+
+
+@APIS
+async def test_the_query_of_a_base_url_goes_along(api: str, ask: Any) -> None:
+    with LoopbackServer(["ok"]) as server:
+        await ask(ModelEndpoint("acme", "m", api=api, base_url=f"{server.base_url}?version=2%2B1", api_key="k"))
+        assert server.requests[0].path.endswith("?version=2%2B1")
+
+
+@APIS
+async def test_a_cookie_that_a_server_gives_comes_back_to_it(api: str, ask: Any) -> None:
+    given = Canned.json({"error": {"message": "once more"}}, 503, set_cookie="place=7; Path=/")
+    with LoopbackServer([given, "ok"]) as server:
+        with pytest.raises(ModelUnavailable, match="once more"):
+            await ask(server.endpoint(api))
+        await ask(server.endpoint(api))
+        assert [request.headers.get("cookie") for request in server.requests] == [None, "place=7"]
+
+
+@APIS
 async def test_models_of_one_endpoint_share_a_connection(api: str, ask: Any) -> None:
     with LoopbackServer(echo) as server:
         for _ in range(5):
@@ -176,7 +208,7 @@ async def test_a_compressed_answer_is_read(ask: Any) -> None:
 
 
 @APIS
-async def test_one_frame_of_ours_stands_above_the_sdk(api: str, ask: Any) -> None:
+async def test_one_frame_of_ours_stands_above_the_http_client(api: str, ask: Any) -> None:
     endpoint = ModelEndpoint("acme", "m", api=api, base_url="http://127.0.0.1:1/v1")
     with pytest.raises(ModelUnavailable) as caught:
         await ask(endpoint)

@@ -40,14 +40,7 @@ def cut_pieces(pieces: Iterable[str], offset: int, limit: int) -> Window:
 
 def number_lines(window: Window) -> str:
     """The lines with their numbers, as far as SHOWN_BYTES reach, and where there is more a last line that says so."""
-    shown: list[str] = []
-    room = SHOWN_BYTES
-    for number, line in enumerate(window.lines, window.offset + 1):
-        text = f"{number:>6}\t{_spell(line)}"
-        room -= (len(text) if text.isascii() else len(text.encode())) + 1
-        if room < 0 and shown:
-            break
-        shown.append(text)
+    shown = _number_plain(window) if _is_plain(window) else _number(window)
     end = window.offset + len(shown)
     if end != window.total or window.offset:
         of = "" if window.total is None else f" of {window.total}"
@@ -56,11 +49,29 @@ def number_lines(window: Window) -> str:
     return "\n".join(shown)
 
 
-def _spell(line: str) -> str:
-    """The line as it is shown; most lines are short and plain."""
-    if len(line) <= LINE_CHARACTERS and line.isascii() and line.isprintable():
-        return line
-    return _shorten(readable(line.removesuffix("\r")))
+def _is_plain(window: Window) -> bool:
+    """Whether the lines can be shown as they are, as those of most files can; one look at all of them is soon taken."""
+    lines, whole = window.lines, "".join(window.lines)
+    beside = max(6, len(str(window.offset + len(lines)))) + len("\t\n")
+    fits = len(whole) + beside * len(lines) <= SHOWN_BYTES and max(map(len, lines), default=0) <= LINE_CHARACTERS
+    return fits and whole.isascii() and "\r" not in whole
+
+
+def _number_plain(window: Window) -> list[str]:
+    return [f"{number:>6}\t{line}" for number, line in enumerate(window.lines, window.offset + 1)]
+
+
+def _number(window: Window) -> list[str]:
+    shown: list[str] = []
+    room = SHOWN_BYTES
+    for number, written in enumerate(window.lines, window.offset + 1):
+        line = _shorten(readable(written.removesuffix("\r")))
+        text = f"{number:>6}\t{line}"
+        room -= (len(text) if text.isascii() else len(text.encode())) + 1
+        if room < 0 and shown:
+            break
+        shown.append(text)
+    return shown
 
 
 def _shorten(line: str) -> str:
