@@ -38,7 +38,7 @@ def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
     """A run is a new session and one send: the model asks for one file of 1 KB a turn, then answers.
 
     The floor neither reads the files nor makes a session. Its HTTP client lives through all rounds, like the library's.
-    It blocks, as the cheapest loop does; the note tells what the same loop takes on httpx's asynchronous client. Half
+    It blocks, as the bare loop of the target does; the note tells what the same loop takes on httpx's asynchronous client. Half
     of the rounds of each case come after half of all the others', for the machine may be disturbed for some seconds.
     """
     with tempfile.TemporaryDirectory() as folder, Agent.create(subject.configuration(server.url)) as agent:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from a3s_code.errors import ConfigError
 from a3s_code.providers.endpoint import Api, ModelEndpoint
 from a3s_code.providers.wire import loads
 
@@ -106,7 +107,7 @@ async def close_clients() -> None:
 
 
 async def read_report(response: httpx2.Response, seconds: float) -> Any:
-    """What an error's body says: its JSON value or its bytes, as much of it as comes in `seconds` and REPORT_BYTES."""
+    """What an error's body says: its JSON value or its text, as much of it as comes in `seconds` and REPORT_BYTES."""
     import httpx2
 
     body = bytearray()
@@ -116,10 +117,15 @@ async def read_report(response: httpx2.Response, seconds: float) -> Any:
                 body += chunk
                 if len(body) >= REPORT_BYTES:
                     break
+    del body[REPORT_BYTES:]
     try:
-        return loads(bytes(body))
+        text = body.decode(response.charset_encoding or "utf-8", "replace")
+    except LookupError:
+        text = body.decode("utf-8", "replace")
+    try:
+        return loads(text)
     except ValueError:
-        return bytes(body)
+        return text
 
 
 def transport_failure(error: Exception) -> tuple[str, str] | None:
@@ -208,12 +214,28 @@ async def _draft(endpoint: ModelEndpoint) -> httpx2.Request:
     """The request that the SDK writes for `endpoint`, taken from it before it leaves the process."""
     import httpx2
 
-    taken = httpx2.MockTransport(lambda request: httpx2.Response(200, request=request))
-    async with httpx2.AsyncClient(transport=taken, trust_env=False) as http:
-        post, options = _anthropic(endpoint, http) if endpoint.speaks == "anthropic" else _openai(endpoint, http)
-        response = await post(endpoint.url, cast_to=httpx2.Response, content=b"", options=options, stream=True)
-    draft: httpx2.Request = response.request
-    del draft.headers["Content-Length"]
+    drafts: list[httpx2.Request] = []
+
+    def keep(request: httpx2.Request) -> httpx2.Response:
+        drafts.append(request)
+        raise httpx2.ConnectError("a draft is not sent", request=request)
+
+    try:
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(keep), trust_env=False) as http:
+            post, options = _anthropic(endpoint, http) if endpoint.speaks == "anthropic" else _openai(endpoint, http)
+            await post(endpoint.url, cast_to=httpx2.Response, content=b"", options=options, stream=True)
+    except (httpx2.InvalidURL, UnicodeError) as error:
+        raise ConfigError(
+            endpoint.redact(f"the base URL of {endpoint.provider} is no address: {error}"),
+            key=f"providers.{endpoint.provider}.base_url",
+        ) from error
+    except Exception:
+        if not drafts:
+            raise
+    draft = drafts[-1]
+    # Each copy says its own length, and in one way.
+    for name in ("Content-Length", "Transfer-Encoding"):
+        draft.headers.pop(name, None)
     return draft
 
 
@@ -258,4 +280,4 @@ def _openai(endpoint: ModelEndpoint, http: httpx2.AsyncClient) -> tuple[_Post, M
 
 
 def _authorizes(headers: Mapping[str, str]) -> bool:
-    return any(name.lower() == "authorization" for name in headers)
+    return any(name.lower() == "authorization" and value for name, value in headers.items())

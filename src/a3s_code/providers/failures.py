@@ -58,8 +58,8 @@ def from_status(endpoint: ModelEndpoint, status: int, headers: Mapping[str, str]
     """The error for a response whose status is no success; `body` is its JSON value or its text."""
     kind, text = _said(body)
     where = f"{endpoint.name} answered {status}"
-    if 300 <= status < 400:
-        text = f"a redirect to {headers.get('location', 'nowhere')}"
+    if "location" in headers and 300 <= status < 400:
+        text = f"a redirect to {headers['location']}"
     return _build(endpoint, status, kind, f"{where}: {text}" if text else where, headers)
 
 
@@ -84,8 +84,7 @@ def broken(endpoint: ModelEndpoint, message: str, headers: Mapping[str, str]) ->
 
 def excerpt(data: bytes) -> str:
     """The first words of an answer that is no JSON, without markup."""
-    text = data[: 8 * _EXCERPT].decode("utf-8", "replace")
-    return _shorten(_TAG.sub(" ", text) if "<" in text else text)
+    return _without_markup(data[: 8 * _EXCERPT].decode("utf-8", "replace"))
 
 
 def timed_out(endpoint: ModelEndpoint, patience: float, *, answering: bool) -> ModelTimeout:
@@ -174,7 +173,7 @@ def _hint(endpoint: ModelEndpoint, status: int, text: str) -> str | None:
         return f"the key in {endpoint.variable} has no right to this model"
     if status == 404:
         return f"check the model name {endpoint.model!r} and base_url {endpoint.shown_url}"
-    if 300 <= status < 400:
+    if status in (301, 302, 303, 307, 308):
         return "write the address it redirects to as base_url"
     if status >= 500:
         return f"{endpoint.provider} is in trouble: try again later"
@@ -196,8 +195,7 @@ def _said(body: Any) -> tuple[str, str]:
             extra = f" [{code}]" if _named(code) and str(code) != kind else ""
             return kind, _shorten(words if isinstance(words, str) else str(words)) + extra
         return "", _shorten(str(error))
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
-    return "", _shorten(_TAG.sub(" ", text) if "<" in text else text)
+    return "", _without_markup(str(body or ""))
 
 
 def _named(value: Any) -> bool:
@@ -215,6 +213,12 @@ def _status_of(payload: Any) -> int | None:
         if isinstance(value, int) and 400 <= value < 600:
             return value
     return None
+
+
+def _without_markup(text: str) -> str:
+    # Cut first: what looks like the beginning of very many tags takes minutes to search.
+    text = text[: 8 * _EXCERPT]
+    return _shorten(_TAG.sub(" ", text) if "<" in text else text)
 
 
 def _shorten(text: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from a3s_code.errors import (
+    ConfigError,
     ModelAuthError,
     ModelError,
     ModelProtocolError,
@@ -323,6 +325,32 @@ async def test_of_an_endless_error_body_only_the_beginning_is_read(ask: Any) -> 
             await ask(server.endpoint())
         assert len(str(caught.value)) < 1000
         assert await asyncio.to_thread(server.requests[0].gone.wait, 2)
+
+
+async def test_a_small_error_body_that_unpacks_to_much_costs_no_time(ask: Any) -> None:
+    packed = gzip.compress(gzip.compress(b"<script " * 5_000_000))
+    bomb = Canned(packed, 500, "text/html", {"content-encoding": "gzip, gzip"})
+    assert len(packed) < 1000
+    begun = time.process_time()
+    failed, _ = await failing(ask, "openai", bomb)
+    assert failed.status == 500
+    assert time.process_time() - begun < 2
+
+
+async def test_an_error_in_another_encoding_is_understood(ask: Any) -> None:
+    body = '{"error": {"code": "1113", "message": "余额不足"}}'.encode("gbk")
+    failed, _ = await failing(ask, "openai", Canned(body, 429, "application/json; charset=gbk"))
+    assert "余额不足" in str(failed)
+    assert not failed.retryable
+    unknown = Canned(b'{"error": {"message": "plain words"}}', 400, "application/json; charset=unheard-of")
+    failed, _ = await failing(ask, "openai", unknown)
+    assert failed.message.endswith("400: plain words")
+
+
+@APIS
+async def test_a_base_url_that_is_no_address_is_a_config_error(api: str, ask: Any) -> None:
+    with pytest.raises(ConfigError, match="is no address"):
+        await ask(ModelEndpoint("acme", "m", api=api, base_url="http://\u2603.invalid", api_key="k"))
 
 
 async def test_an_error_body_without_json_is_quoted_without_markup(ask: Any) -> None:

@@ -94,6 +94,37 @@ async def test_the_query_of_a_base_url_goes_along(api: str, ask: Any) -> None:
 
 
 @APIS
+@pytest.mark.parametrize("header", [{"Transfer-Encoding": "chunked"}, {"Content-Length": "7"}], ids=str)
+async def test_a_header_of_the_user_cannot_spoil_the_length(api: str, header: dict[str, str], ask: Any) -> None:
+    with LoopbackServer(["ok"]) as server:
+        assert (await ask(server.endpoint(api, headers=header))).text == "ok"
+        (request,) = server.requests
+    assert request.headers["content-length"] == str(len(request.body))
+    assert "transfer-encoding" not in request.headers
+
+
+@APIS
+async def test_an_empty_authorization_is_none(api: str, ask: Any) -> None:
+    with LoopbackServer(["ok"]) as server:
+        await ask(server.endpoint(api, headers={"Authorization": ""}))
+        assert not server.requests[0].headers.get("authorization")
+
+
+@APIS
+async def test_the_http_client_logs_what_is_sent_and_nothing_else(
+    api: str, ask: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with LoopbackServer(["ok"]) as server:
+        await ask(server.endpoint(api))
+        with pytest.raises(ModelUnavailable):
+            await ask(ModelEndpoint("acme", "m", api=api, base_url="http://127.0.0.1:1/v1"))
+        logged = [record.getMessage() for record in caplog.records if record.name == "httpx2"]
+        assert len(logged) == 1
+        assert server.base_url in logged[0]
+
+
+@APIS
 async def test_a_cookie_that_a_server_gives_comes_back_to_it(api: str, ask: Any) -> None:
     given = Canned.json({"error": {"message": "once more"}}, 503, set_cookie="place=7; Path=/")
     with LoopbackServer([given, "ok"]) as server:
