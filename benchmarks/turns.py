@@ -38,8 +38,8 @@ def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
     """A run is a new session and one send: the model asks for one file of 1 KB a turn, then answers.
 
     The floor neither reads the files nor makes a session. Its HTTP client lives through all rounds, like the library's.
-    It blocks, as the bare loop of the target does; the note tells what the same loop takes on httpx's asynchronous client. Half
-    of the rounds of each case come after half of all the others', for the machine may be disturbed for some seconds.
+    It blocks, as the bare loop of the target does; the note tells what the same loop takes on httpx's asynchronous
+    client. Half of a case's rounds come after half of all the others', for the machine may be disturbed for seconds.
     """
     with tempfile.TemporaryDirectory() as folder, Agent.create(subject.configuration(server.url)) as agent:
         workspace = subject.write_notes(Path(folder), sizes.long_run)

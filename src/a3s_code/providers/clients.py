@@ -230,6 +230,7 @@ async def _draft(endpoint: ModelEndpoint) -> httpx2.Request:
             key=f"providers.{endpoint.provider}.base_url",
         ) from error
     except Exception:
+        # The SDK's own error for a request that did not get through.
         if not drafts:
             raise
     draft = drafts[-1]

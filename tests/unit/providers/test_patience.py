@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -47,7 +49,7 @@ async def test_the_time_between_two_waits_does_not_count(patience: Patience) -> 
         await asyncio.sleep(0)
     await asyncio.sleep(0.4)
     with patience:
-        await asyncio.sleep(0.1)
+        assert await asyncio.sleep(0.1, "heard") == "heard"
 
 
 async def test_a_shortened_time_ends_a_wait_before_the_timer_that_was_set(patience: Patience) -> None:
@@ -100,11 +102,16 @@ async def test_each_wait_may_be_in_a_task_of_its_own(patience: Patience) -> None
         await asyncio.create_task(wait(5))
 
 
-async def test_a_closed_one_leaves_no_timer_behind(patience: Patience) -> None:
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_closed_one_is_not_kept_by_its_timer(closed: bool) -> None:
+    patience = Patience(60)
     with patience:
         await asyncio.sleep(0)
-    patience.close()
-    patience.close()
-    await asyncio.sleep(0.3)
-    with patience:
-        await asyncio.sleep(0.05)
+    if closed:
+        patience.close()
+    kept = weakref.ref(patience)
+    del patience
+    gc.collect()
+    assert (kept() is None) == closed
+    if (left := kept()) is not None:
+        left.close()
