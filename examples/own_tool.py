@@ -4,7 +4,7 @@ Prints:
 
     add: 5
     deploy: Not allowed
-    rule that would allow it: deploy(*)
+    reason: only reading inside the workspace is allowed; a permission policy with the rule deploy would allow it
     with that rule: deployed main to staging
 """
 
@@ -50,9 +50,9 @@ def main() -> None:
         added, deployed = session.history()[2].text.splitlines()
         print(f"add: {added}")
         print(f"deploy: {deployed.split(':')[0]}")
-        print("rule that would allow it: deploy(*)" if "deploy" in result.denied[0].reason else "no hint")
+        print(f"reason: {result.denied[0].reason.removesuffix('; nobody can be asked in this session')}")
 
-        policy = PermissionPolicy(allow=["deploy(*)"])
+        policy = PermissionPolicy(allow=["deploy"])
         session = agent.session(
             workspace, model=ScriptedModel([calls[1:], "done"]), tools=[Deploy()], permission_policy=policy
         )

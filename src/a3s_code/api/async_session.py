@@ -96,8 +96,7 @@ class AsyncAgentSession:
         try:
             await run.wait()
         except BaseException:
-            if run.cancel() and not run.held_up:
-                await run.wait()
+            await run.terminate()
             raise
         result = result_of(run, self._parts.state.price)
         if run.error is not None:
@@ -197,27 +196,22 @@ class AsyncAgentSession:
         Called by a blocking session in an async tool of the run itself, it asks for the stop and returns at once.
         """
         run = self._parts.ledger.current
-        return run is not None and await self._cancel(run)
+        return run is not None and await run.terminate()
 
     async def cancel_run(self, run_id: str) -> bool:
         """Stop that run, if it still goes on. Raises UnknownRun."""
-        return await self._cancel(self._parts.ledger.get(run_id))
-
-    async def _cancel(self, run: Run) -> bool:
-        if not run.cancel():
-            return False
-        if run.held_up:
-            return True
-        await run.wait()
-        return run.status == "cancelled"
+        return await self._parts.ledger.get(run_id).terminate()
 
     async def close(self) -> None:
         """Stop what goes on and end the session. Records stay readable; closing twice does nothing."""
         self._closed = True
-        runs = [run for run in self._parts.ledger.open_runs() if run.cancel() and not run.held_up]
+        runs = self._parts.ledger.open_runs()
+        for run in runs:
+            run.cancel()
         await self._parts.direct.stop()
         for run in runs:
-            await run.wait()
+            if not run.held_up:
+                await run.wait()
 
     def _check_open(self) -> None:
         if self._closed:

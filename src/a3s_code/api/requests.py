@@ -107,7 +107,8 @@ def _image(item: Any, workspace: Path) -> Image:
             found = path.stat()
             if not stat.S_ISREG(found.st_mode):
                 raise InvalidRequest(f"attachment {str(item)!r} is no regular file")
-            return _checked(kind, path.read_bytes() if found.st_size <= MAX_IMAGE_BYTES else found.st_size)
+            _require_size(found.st_size)
+            return Image(kind, path.read_bytes())
         except (OSError, ValueError) as error:
             raise InvalidRequest(f"attachment {str(item)!r} cannot be read: {error}") from error
     if not isinstance(item, Mapping):
@@ -125,15 +126,13 @@ def _image(item: Any, workspace: Path) -> Image:
             raise InvalidRequest("attachment data is text but not base64") from error
     if not isinstance(content, bytes):
         raise InvalidRequest("an attachment needs data as bytes or base64 text")
-    return _checked(kind, content)
-
-
-def _checked(kind: str, content: bytes | int) -> Image:
-    """The image; of one that was not read because of its size, `content` is that size."""
-    size = content if isinstance(content, int) else len(content)
-    if isinstance(content, int) or not 0 < size <= MAX_IMAGE_BYTES:
-        raise InvalidRequest(f"attachment of {size:,} bytes", hint=f"1 to {MAX_IMAGE_BYTES:,} bytes")
+    _require_size(len(content))
     return Image(kind, content)
+
+
+def _require_size(size: int) -> None:
+    if not 0 < size <= MAX_IMAGE_BYTES:
+        raise InvalidRequest(f"attachment of {size:,} bytes", hint=f"1 to {MAX_IMAGE_BYTES:,} bytes")
 
 
 def _expanded(given: str | Path) -> Path:

@@ -56,8 +56,7 @@ class AsyncRunStream:
 
     async def cancel(self) -> None:
         """Stop the run and wait until nothing of it is left."""
-        if self._run.cancel() and not self._run.held_up:
-            await self._run.wait()
+        await self._run.terminate()
 
     def __del__(self) -> None:
         self._run.cancel()
@@ -146,12 +145,7 @@ class RunStream:
 
     def cancel(self) -> None:
         """Stop the run and wait until nothing of it is left; from a tool of the run itself, without waiting."""
-
-        async def stop() -> None:
-            if self._run.cancel() and not self._run.held_up:
-                await self._run.wait()
-
-        portal().call(stop)
+        portal().call(self._run.terminate)
 
     def __enter__(self) -> Self:
         return self

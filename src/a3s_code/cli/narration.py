@@ -148,7 +148,8 @@ class Narration:
         if main is None:
             return " ".join(text.split())
         where = [self._near(arguments[name]) for name in ("path", "glob") if name != main and arguments.get(name)]
-        return "  in ".join([self._near(arguments[main]), *([" ".join(where)] if where else [])])
+        shown = self._near(arguments[main])
+        return f"{shown}  in {' '.join(where)}" if where else shown
 
     def _near(self, value: object) -> str:
         """`value` on one line, without the path to the workspace."""

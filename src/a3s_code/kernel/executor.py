@@ -43,18 +43,24 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ready:
+    """What it takes to judge and to make a call."""
+
+    tool: ToolPort
+    args: Any
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A call after lookup and validation: ready to be judged, or with the output that says why not."""
+    """A call after lookup and validation: ready, or with the output that says why it is not."""
 
     call: ToolCall
-    tool: ToolPort | None = None
-    args: Any = None
-    action: Action | None = None
-    fault: ToolOutput | None = None
+    found: _Ready | ToolOutput
 
     @property
     def changes(self) -> bool:
-        return self.action is not None and self.action.changes
+        return isinstance(self.found, _Ready) and self.found.action.changes
 
 
 class ToolExecutor:
@@ -127,23 +133,24 @@ class ToolExecutor:
         if tool is None:
             near = self._catalog.nearest(call.name) or self._catalog.names
             text = f"There is no tool {call.name!r}. Nearest: {', '.join(near)}."
-            return _Prepared(call, fault=ToolOutput.failure(text, "unknown_tool"))
+            return _Prepared(call, ToolOutput.failure(text, "unknown_tool"))
         if call.malformed is not None:
             text = f"The arguments of {call.name} are not a JSON object: {call.malformed[:200]!r}. Nothing was done."
-            return _Prepared(call, fault=ToolOutput.failure(text, "invalid_argument"))
+            return _Prepared(call, ToolOutput.failure(text, "invalid_argument"))
         try:
             args = tool.parse(call.arguments)
             effects = tuple(expect(Effect, effect) for effect in tool.effects(args, self._state.workspace))
         except (ArgumentError, ValueError) as error:
-            return _Prepared(call, fault=ToolOutput.failure(f"{call.name}: {error}", "invalid_argument"))
+            return _Prepared(call, ToolOutput.failure(f"{call.name}: {error}", "invalid_argument"))
         except BaseException as error:
             if not is_foreign(error):
                 raise
-            return _Prepared(call, fault=_failure(call, "internal", describe(error)))
-        return _Prepared(call, tool, args, Action(call.id, call.name, call.arguments, effects, origin))
+            return _Prepared(call, _failure(call, "internal", describe(error)))
+        action = Action(call.id, call.name, call.arguments, effects, origin)
+        return _Prepared(call, _Ready(tool, args, action))
 
     async def _execute(self, prepared: _Prepared, caller: Caller) -> Observation:
-        call, action, tool = prepared.call, prepared.action, prepared.tool
+        call, ready = prepared.call, prepared.found
         started = time.perf_counter()
         shown, digest = self._show(call)
         caller.emit(events.ToolStart(call.id, call.name, shown, digest, caller.origin))
@@ -151,17 +158,19 @@ class ToolExecutor:
         self._state.active[key := f"{call.id}/{id(active)}"] = active
         cut_off: BaseException | None = None
         try:
-            if prepared.fault is not None or action is None or tool is None:
-                output = prepared.fault or _failure(call, "internal", "it was not prepared")
-            elif (decision := await self._judge(action, shown, digest, caller)).outcome != "allow":
+            if isinstance(ready, ToolOutput):
+                output = ready
+            elif (decision := await self._judge(ready.action, shown, digest, caller)).outcome != "allow":
                 output = self._refuse(call, shown, decision, caller)
             else:
-                counted = action.may_change and caller.origin != "check"
+                # Counted before the call, for one that is cut off may have had effects.
+                counted = ready.action.may_change and caller.origin != "check"
                 self._state.changes += counted
+                context = self._context(call, ready.action, decision, caller, key)
                 async with asyncio.timeout((self._limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
-                    given = await tool.invoke(prepared.args, self._context(call, action, decision, caller, key))
-                output = _checked(call, given)
-                self._state.changes -= counted and output.error_kind in NOTHING_DONE
+                    output = _checked(call, await ready.tool.invoke(ready.args, context))
+                if counted and output.error_kind in NOTHING_DONE:
+                    self._state.changes -= 1
         except TimeoutError as error:
             text = str(error) or f"{call.name} was stopped after {self._limits.tool_timeout_ms / 1000:g} s."
             output = ToolOutput.failure(text, "timeout")

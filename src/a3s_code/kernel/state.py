@@ -141,6 +141,18 @@ class Run:
             self.task.get_loop().call_soon_threadsafe(self.task.cancel)
         return True
 
+    async def terminate(self) -> bool:
+        """Cancel, and return when nothing of the run is left; at once where the caller holds it up.
+
+        False if it was over, or came to another end before it could be stopped.
+        """
+        if not self.cancel():
+            return False
+        if self.held_up:
+            return True
+        await self.wait()
+        return self.status == "cancelled"
+
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin the work on the running event loop."""
         self.thread = threading.get_ident()

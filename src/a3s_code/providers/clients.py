@@ -5,7 +5,7 @@ talks to the same endpoint with the same key, and closed when the loop shuts dow
 asyncio.run() does. The SDKs are imported at the first call, in a thread, for that takes up to two seconds.
 
 The SDK writes a client's request once: where it goes, with which credentials and which headers. Each call sends a copy
-of that draft with its own body, since writing it anew costs as much as sending it.
+of that draft with its own body; writing it anew would cost a quarter of a whole turn.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class HttpModel:
-    """A ChatModel that speaks a wire format over the SDK's connection.
+    """A ChatModel that speaks a wire format over HTTP, with requests as the vendor's SDK writes them.
 
     It retries nothing: what can be tried again is said by the error's `retryable`.
     """

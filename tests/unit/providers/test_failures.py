@@ -98,6 +98,12 @@ async def test_a_redirect_is_not_followed_and_told(ask: Any) -> None:
     assert requests == 1
 
 
+async def test_an_answer_without_an_address_is_no_redirect(ask: Any) -> None:
+    failed, _ = await failing(ask, "openai", Canned(status=304))
+    assert failed.message.endswith("answered 304")
+    assert failed.hint is None
+
+
 @pytest.mark.parametrize(
     "message",
     [
