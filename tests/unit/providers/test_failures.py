@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+import httpx2
 import pytest
 
 from a3s_code.errors import (
@@ -25,6 +26,7 @@ from a3s_code.kernel.contracts import ModelSettings
 from a3s_code.kernel.messages import Message, TextDelta
 from a3s_code.kernel.ports import Prompt
 from a3s_code.providers import failures
+from a3s_code.providers.clients import REPORT_BYTES, read_report
 from a3s_code.providers.endpoint import ModelEndpoint
 from a3s_code.providers.registry import create_model
 from a3s_code.testing import Canned, LoopbackServer
@@ -327,10 +329,25 @@ async def test_an_error_whose_body_does_not_end_is_still_that_error(body: Canned
 async def test_of_an_endless_error_body_only_the_beginning_is_read(ask: Any) -> None:
     body = Canned(status=500, content_type="text/plain", chunks=[*[b"trouble and more trouble " * 4000] * 4, 30])
     with LoopbackServer([body]) as server:
+        begun = time.monotonic()
         with pytest.raises(ModelUnavailable, match="trouble and more") as caught:
             await ask(server.endpoint())
+        assert time.monotonic() - begun < 2
         assert len(str(caught.value)) < 1000
         assert await asyncio.to_thread(server.requests[0].gone.wait, 2)
+
+
+async def test_a_report_is_cut_to_the_byte() -> None:
+    whole = httpx2.Response(500, content=b"x" * 3 * REPORT_BYTES)
+    assert await read_report(whole, 1) == "x" * REPORT_BYTES
+
+
+def test_markup_without_end_costs_no_time() -> None:
+    begun = time.process_time()
+    for text in ("<script " * 8000, "<" * 64_000):
+        failed = failures.from_status(ModelEndpoint("acme", "m"), 500, {}, text)
+        assert failed.status == 500
+    assert time.process_time() - begun < 0.5
 
 
 async def test_a_small_error_body_that_unpacks_to_much_costs_no_time(ask: Any) -> None:

@@ -15,6 +15,7 @@ from a3s_code.kernel.messages import Message, Reply, TextDelta
 from a3s_code.kernel.ports import Prompt
 from a3s_code.providers.clients import close_clients
 from a3s_code.providers.endpoint import ModelEndpoint
+from a3s_code.providers.patience import Patience
 from a3s_code.providers.registry import create_model
 from a3s_code.testing import Canned, LoopbackRequest, LoopbackServer
 
@@ -122,6 +123,16 @@ async def test_the_http_client_logs_what_is_sent_and_nothing_else(
         logged = [record.getMessage() for record in caplog.records if record.name == "httpx2"]
         assert len(logged) == 1
         assert server.base_url in logged[0]
+
+
+async def test_a_call_that_is_over_leaves_no_timer(ask: Any) -> None:
+    with LoopbackServer(["ok", "ok", Canned(status=500)]) as server:
+        await ask(server.endpoint())
+        await ask(server.endpoint(stream=False))
+        with pytest.raises(ModelUnavailable):
+            await ask(server.endpoint())
+    gc.collect()
+    assert [item for item in gc.get_objects() if isinstance(item, Patience)] == []
 
 
 @APIS
