@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from a3s_code import A3SError, Agent, AsyncAgent, Harness, PermissionPolicy, tool
-from a3s_code.errors import HarnessError, ModelProtocolError
+from a3s_code.errors import HarnessError, ModelProtocolError, UsageError
 from a3s_code.kernel.contracts import Effect, Usage, Verification
 from a3s_code.kernel.messages import Message, Observation, Reply, Text, TextDelta, ToolCall
 from a3s_code.kernel.tool import ToolContext, ToolOutput, ToolSpec
@@ -322,16 +322,43 @@ def test_a_hundred_plain_tools_that_use_sessions_do_not_wait_for_each_other(agen
     assert {part.output for part in session.history()[2].parts} == {"inner"}  # type: ignore[union-attr]  # observations
 
 
-@pytest.mark.parametrize("verb", ["cancel", "close"])
-def test_an_async_tool_may_stop_its_own_blocking_session(agent: Agent, tmp_path: Path, verb: str) -> None:
+@pytest.mark.parametrize(("verb", "answer"), [("cancel", True), ("close", None)])
+def test_an_async_tool_may_stop_its_own_blocking_session(
+    agent: Agent, tmp_path: Path, verb: str, answer: bool | None
+) -> None:
+    answers = []
+
     @tool(effects=())
     async def stop() -> str:
         """Stop the session."""
-        getattr(session, verb)()
+        answers.append(getattr(session, verb)())
         return "stopped"
 
     session = agent.session(tmp_path, model=ScriptedModel([calls("stop"), "never"]), tools=[stop])
     assert session.send("go").status == "cancelled"
+    assert answers == [answer]
+    check_story(session)
+
+
+def test_an_async_tool_may_stop_the_stream_it_runs_in_but_not_wait_for_it(agent: Agent, tmp_path: Path) -> None:
+    refused = []
+    opened = threading.Event()
+
+    @tool(effects=())
+    async def stop() -> str:
+        """Stop the stream."""
+        await asyncio.to_thread(opened.wait, 10)
+        with pytest.raises(UsageError, match="cannot be waited for from one of its own tools") as caught:
+            stream.result()
+        refused.append(caught.value)
+        stream.cancel()
+        return "stopped"
+
+    session = agent.session(tmp_path, model=ScriptedModel([calls("stop"), "never"]), tools=[stop])
+    stream = session.stream("go")
+    opened.set()
+    assert stream.result().status == "cancelled"
+    assert len(refused) == 1
     check_story(session)
 
 
