@@ -29,8 +29,8 @@ fi
 echo "Installing a3s-code for '$group' ..."
 case $group in
   demo) "$venv/bin/python" -m pip install -q --disable-pip-version-check -e '.[cli]' ;;
-  test) "$venv/bin/python" -m pip install -q --disable-pip-version-check -e '.[cli,search]' --group test ;;
-  dev) "$venv/bin/python" -m pip install -q --disable-pip-version-check -e '.[cli,search]' --group dev ;;
+  test) "$venv/bin/python" -m pip install -q --disable-pip-version-check -e '.[cli,search,web]' --group test ;;
+  dev) "$venv/bin/python" -m pip install -q --disable-pip-version-check -e '.[cli,search,web]' --group dev ;;
   *) echo "unknown group '$group'" >&2 && exit 2 ;;
 esac
 touch "$venv/.$group"

@@ -1,4 +1,4 @@
-"""grep over many files, beside ripgrep itself."""
+"""grep over many files, with ripgrep and without, beside ripgrep itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from a3s_code import Agent, AgentSession
+from a3s_code.capabilities.core_tools import Grep
 from a3s_code.system.ripgrep import find_ripgrep
 from benchmarks import subject
 from benchmarks.figures import Figure
@@ -17,15 +18,17 @@ from benchmarks.measure import by_turns
 from benchmarks.server import ScriptedServer
 from benchmarks.sizes import Sizes
 
-OF_RIPGREP = 1.2
+BY_RIPGREP = 1.2
+BY_PYTHON = 5
 WHOLE = 20_000
 FILE_BYTES = 10_000
 RARE = 500
 WORD = "needle"
+PATTERNS = {"a word": WORD, "a whole word": rf"\b{WORD}\b", "one of two words": f"{WORD}|haystack"}
 
 
 def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
-    """Wall time of the direct call `session.grep()` for a word that one file of 500 holds; the file cache is warm.
+    """Wall time of the direct call `session.grep()` for what one file of 500 holds; the file cache is warm.
 
     The floor is `rg --line-number` as a process of its own, its output read. Without ripgrep nothing is measured. Only
     the whole size gates: with fewer files the start of the process is all there is.
@@ -35,12 +38,22 @@ def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:
         return
     with tempfile.TemporaryDirectory() as folder, Agent.create(subject.configuration(server.url)) as agent:
         _write(Path(folder), sizes.files)
-        with agent.session(folder) as session:
-            low, high = by_turns(sizes.searches, partial(_bare, program, folder), partial(_ours, session))
-    what = f"grep over {sizes.files:,} files of 10 KB, by ripgrep"
-    gates = sizes.files >= WHOLE
-    noise = max(low.noise, high.noise)
-    yield Figure(what, "ms", high.middle, low.middle, OF_RIPGREP, gates=gates, noise=noise)
+        with agent.session(folder) as fast, agent.session(folder, tools=[Grep(lambda: None)]) as slow:
+            for what, pattern in PATTERNS.items():
+                floor = partial(_bare, program, folder, pattern)
+                low, high, highest = by_turns(
+                    sizes.searches, floor, partial(_ours, fast, pattern), partial(_ours, slow, pattern)
+                )
+                for engine, ours, target in (("by ripgrep", high, BY_RIPGREP), ("in Python", highest, BY_PYTHON)):
+                    yield Figure(
+                        f"grep for {what} over {sizes.files:,} files of 10 KB, {engine}",
+                        "ms",
+                        ours.middle,
+                        low.middle,
+                        target,
+                        gates=sizes.files >= WHOLE and pattern == WORD,
+                        noise=max(low.noise, ours.noise),
+                    )
 
 
 def _write(folder: Path, count: int) -> None:
@@ -52,15 +65,15 @@ def _write(folder: Path, count: int) -> None:
         (place / f"f{index:05d}.txt").write_text(text + (f"a {WORD} at last\n" if index % RARE == 0 else ""))
 
 
-def _bare(program: str, folder: str) -> float:
+def _bare(program: str, folder: str, pattern: str) -> float:
     started = time.perf_counter()
-    subprocess.run([program, "--line-number", WORD, folder], check=True, stdout=subprocess.PIPE)
+    subprocess.run([program, "--line-number", pattern, folder], check=True, stdout=subprocess.PIPE)
     return (time.perf_counter() - started) * 1000
 
 
-def _ours(session: AgentSession) -> float:
+def _ours(session: AgentSession, pattern: str) -> float:
     started = time.perf_counter()
-    result = session.grep(WORD)
+    result = session.grep(pattern)
     assert result.ok
     assert WORD in result.output
     return (time.perf_counter() - started) * 1000

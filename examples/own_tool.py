@@ -4,7 +4,7 @@ Prints:
 
     add: 5
     deploy: Not allowed
-    reason: only reading inside the workspace is allowed; a permission policy with the rule deploy would allow it
+    reason: it gives something to others, and no allow rule names it
     with that rule: deployed main to staging
 """
 

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
         ToolError,
         UsageError,
     )
+    from a3s_code.harness.safety.confirmation import ConfirmationPolicy
     from a3s_code.harness.safety.permissions import PermissionPolicy
+    from a3s_code.harness.safety.security import DefaultSecurityProvider
     from a3s_code.kernel.capability import Capability
     from a3s_code.kernel.contracts import Check
     from a3s_code.kernel.events import AgentEvent
+    from a3s_code.kernel.hook import Hook
     from a3s_code.kernel.ports import Harness
     from a3s_code.toolkit import Tool, tool
 
@@ -51,6 +54,9 @@ _HOMES = {
     "AgentEvent": "kernel.events",
     "Capability": "kernel.capability",
     "Check": "kernel.contracts",
+    "ConfirmationPolicy": "harness.safety.confirmation",
+    "DefaultSecurityProvider": "harness.safety.security",
+    "Hook": "kernel.hook",
     "PermissionPolicy": "harness.safety.permissions",
     "Tool": "toolkit",
     "tool": "toolkit",
@@ -76,8 +82,11 @@ __all__ = [
     "Capability",
     "Check",
     "ConfigError",
+    "ConfirmationPolicy",
+    "DefaultSecurityProvider",
     "Harness",
     "HarnessError",
+    "Hook",
     "ModelError",
     "PermissionPolicy",
     "SessionBusy",

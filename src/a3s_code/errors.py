@@ -23,6 +23,7 @@ A3SError
 │   ├── ModelTimeout         no first token, or silence in a stream, for too long
 │   ├── ModelProtocolError   an answer that is cut, empty or not in the wire format
 │   └── ReplayMismatch       a replayed run that left its recording; names the first difference
+├── HookBlocked              a hook of the host refused the prompt; names the hook
 ├── RunLimit                 a run reached one of its limits; send() returns it as a status, never raises it
 └── HarnessError             a harness module, supplied by the host, raised; `__cause__` is what it raised
 
@@ -226,6 +227,14 @@ class RunLimit(A3SError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class HookBlocked(A3SError):
+    """A hook that may block refused the prompt, or failed; `hook` names it."""
+
+    def __init__(self, message: str, *, hook: str) -> None:
+        super().__init__(message)
+        self.hook = hook
 
 
 class HarnessError(A3SError):

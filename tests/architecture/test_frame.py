@@ -31,6 +31,7 @@ LAYERS = {
     "cli": 6,
     "__init__": 6,
     "__main__": 7,
+    "confirmers": 6,
     "events": 6,
     "tools": 6,
 }
@@ -38,11 +39,20 @@ SOLE_IMPORTERS = {
     "anthropic": "providers/clients.py",
     "openai": "providers/clients.py",
     "lark": "config/acl.py",
+    "ddgs": "capabilities/web/ddgs.py",
+    "tree_sitter": "harness/safety/grammar.py",
+    "tree_sitter_bash": "harness/safety/grammar.py",
     "quickjs": None,
     "_quickjs": None,
     "mcp": None,
 }
 SLOW_THIRD_PARTY = {
+    "bs4",
+    "ddgs",
+    "httpcore",
+    "idna",
+    "ipywidgets",
+    "markdownify",
     "anthropic",
     "openai",
     "httpx",

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = str(Path(a3s_code.__file__).parent)
 NAMES = """
 A3SError Agent AgentEvent AgentResult AgentSession ArgumentError AsyncAgent AsyncAgentSession Capability Check
-ConfigError Harness HarnessError ModelError PermissionPolicy SessionBusy SessionOptions Tool ToolError ToolResult
-UsageError tool
+ConfigError ConfirmationPolicy DefaultSecurityProvider Harness HarnessError Hook ModelError PermissionPolicy
+SessionBusy SessionOptions Tool ToolError ToolResult UsageError tool
 """.split()
 
 
@@ -55,7 +55,12 @@ async def test_at_most_six_frames_stand_above_a_tool_body(tmp_path: Path) -> Non
     alone = [ToolCall("1", "measure", {})]
     together = [ToolCall("2", "measure", {}), ToolCall("3", "measure", {})]
     async with AsyncAgent.create("") as agent:
-        await agent.session(tmp_path, model=ScriptedModel([alone, together, "done"]), tools=[measure]).send("go")
+        await agent.session(
+            tmp_path,
+            model=ScriptedModel([alone, together, "done"]),
+            tools=[measure],
+            duplicate_tool_call_threshold=None,
+        ).send("go")
     assert len(depths) == 3
     assert max(depths) <= 6
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from a3s_code.harness.safety.boundary import WorkspaceBoundary
+from a3s_code.harness.safety.boundary import ReleaseGuard, WorkspaceBoundary
 from a3s_code.harness.safety.gate import Gate
 from a3s_code.harness.safety.grants import DefaultPolicy, Grant, Grants
 from a3s_code.harness.safety.permissions import PermissionPolicy, parse_rules
@@ -31,6 +31,7 @@ POLICIES: dict[str, Callable[[str], Policy]] = {
     "restrictions": lambda ws: Restrictions(parse_rules(DENIED), parse_rules(["edit"]), ws, "/home/u"),
     "no restrictions": lambda ws: Restrictions((), (), ws, "/home/u"),
     "boundary": lambda ws: WorkspaceBoundary(grants(ws), ws, "/home/u"),
+    "releases": lambda ws: ReleaseGuard(grants(ws), ws, "/home/u", skills=True),
     "grants, else ask": lambda ws: Grants(grants(ws), "ask", ws, "/home/u"),
     "grants, else deny": lambda ws: Grants(grants(ws), "deny", ws, "/home/u"),
     "grants, else allow": lambda ws: Grants((), "allow", ws, "/home/u"),
@@ -53,6 +54,7 @@ WORDS = [
     "|",
     "\n",
     "sudo",
+    "push",
     "\0",
     "*",
     "(",
@@ -109,7 +111,7 @@ async def test_beside_others_it_never_loosens(policy: Policy, tmp_path: Path) ->
 
 
 def test_a_restricting_policy_never_allows(tmp_path: Path) -> None:
-    for name in ("restrictions", "boundary"):
+    for name in ("restrictions", "boundary", "releases"):
         judge = POLICIES[name](str(tmp_path.resolve())).judge
         found = {decision.outcome for action in make_actions(tmp_path, 300) if (decision := judge(action))}
         assert "allow" not in found

@@ -133,7 +133,7 @@ def test_the_config_needs_no_base_url_to_load_and_a_missing_key_is_named_at_the_
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_the_first_request_spends_at_most_3000_bytes_on_system_and_tools(api: str, tmp_path: Path) -> None:
+def test_the_first_request_spends_at_most_5000_bytes_on_system_and_tools(api: str, tmp_path: Path) -> None:
     with LoopbackServer(["hi"]) as server, Agent.create(configured(api, server)) as agent:
         agent.session(tmp_path).send("hello")
         body = server.requests[0].json
@@ -141,7 +141,7 @@ def test_the_first_request_spends_at_most_3000_bytes_on_system_and_tools(api: st
     system = body["system"] if api == "anthropic" else body["messages"][0]["content"]
     spent = len(tools.encode()) + len(json.dumps(system, separators=(",", ":")).encode())
     print(f"system + tools, {api}: {spent} bytes")
-    assert spent <= 3_000
+    assert spent <= 5_000
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -175,7 +175,9 @@ async def test_a_hundred_sessions_of_ten_turns_end_with_a_hundred_right_answers(
         async with AsyncAgent.create(configured(api, server)) as agent:
 
             async def one(number: int) -> tuple[str, int]:
-                result = await agent.session(tmp_path).send(f"You are session number {number}. Read your file.")
+                result = await agent.session(tmp_path, duplicate_tool_call_threshold=None).send(
+                    f"You are session number {number}. Read your file."
+                )
                 return result.text, result.turns
 
             results = await asyncio.gather(*(one(number) for number in range(100)))

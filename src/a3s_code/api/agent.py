@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +14,7 @@ from a3s_code.api.models import Models
 from a3s_code.api.options import SessionFields, SessionOptions
 from a3s_code.api.portal import portal
 from a3s_code.api.session import AgentSession
-from a3s_code.config.load import load_config
+from a3s_code.api.vouching import load_vouched, trust_workspace
 from a3s_code.config.schema import Config
 from a3s_code.errors import InvalidOption, SessionClosed
 
@@ -30,9 +30,10 @@ class AsyncAgent:
     A context manager; closing it closes its sessions. Awaiting it gives itself.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, trusted: Callable[[], Config] | None = None) -> None:
         self._models = Models(config)
         self._models.warm()
+        self._trusted = trusted
         self._sessions: weakref.WeakSet[AsyncAgentSession] = weakref.WeakSet()
         self._closed = False
 
@@ -47,8 +48,11 @@ class AsyncAgent:
         With nothing, $A3S_CONFIG, ./agent.acl and ~/.a3s/agent.acl are tried in this order. `overrides` are top-level
         configuration keys in snake_case, and win. Raises ConfigError. A missing API key is found out at the first
         model call.
+
+        Of an ./agent.acl that nobody named only what restricts holds, and no address to send to, until it is trusted;
+        a warning tells so.
         """
-        return cls(load_config(source, overrides))
+        return cls(load_vouched(source, overrides), lambda: load_vouched(source, overrides))
 
     @property
     def config(self) -> Config:
@@ -71,6 +75,16 @@ class AsyncAgent:
         session = build_session(self._models, workspace, (options or SessionOptions()).merged(**fields))
         self._sessions.add(session)
         return session
+
+    def trust(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Trust the configuration that a workspace brings, as it is now; gives the files it consists of.
+
+        Holds for this user until a byte of it changes. Sessions opened from here on see it. Raises WorkspaceError.
+        """
+        found = trust_workspace(path)
+        if self._trusted is not None:
+            self._models = Models(self._trusted())
+        return found.files
 
     async def close(self) -> None:
         """Close all sessions of this agent. Closing twice does nothing."""
@@ -103,6 +117,9 @@ class Agent:
         With nothing, $A3S_CONFIG, ./agent.acl and ~/.a3s/agent.acl are tried in this order. `overrides` are top-level
         configuration keys in snake_case, and win. Raises ConfigError. A missing API key is found out at the first
         model call.
+
+        Of an ./agent.acl that nobody named only what restricts holds, and no address to send to, until it is trusted;
+        a warning tells so.
         """
         return cls(AsyncAgent.create(source, **overrides))
 
@@ -121,6 +138,13 @@ class Agent:
         Raises WorkspaceError and InvalidOption before anything is sent.
         """
         return AgentSession(self._agent.session(workspace, options, **fields))
+
+    def trust(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Trust the configuration that a workspace brings, as it is now; gives the files it consists of.
+
+        Holds for this user until a byte of it changes. Sessions opened from here on see it. Raises WorkspaceError.
+        """
+        return self._agent.trust(path)
 
     def close(self) -> None:
         """Close all sessions of this agent. Closing twice does nothing."""

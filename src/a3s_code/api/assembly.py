@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,20 +11,25 @@ from a3s_code.api.async_session import AsyncAgentSession, SessionParts
 from a3s_code.api.direct import DirectCalls
 from a3s_code.api.models import Models
 from a3s_code.api.options import SessionOptions
+from a3s_code.api.policy import AsyncPolicyView
+from a3s_code.api.safety import Safety, build_safety
+from a3s_code.api.vouching import find_untrusted
 from a3s_code.capabilities.core_tools import CORE_TOOLS
+from a3s_code.capabilities.git import GIT
+from a3s_code.capabilities.web import web_tools
 from a3s_code.config.schema import Config
 from a3s_code.errors import WorkspaceError
 from a3s_code.harness.compaction.compactor import WholeHistory
 from a3s_code.harness.context.assembler import PromptAssembler
 from a3s_code.harness.intent import PlainRouter
 from a3s_code.harness.planning import NoPlanner
-from a3s_code.harness.safety.gate import build_gate
-from a3s_code.harness.safety.permissions import PermissionPolicy
-from a3s_code.harness.safety.sanitize import TextSanitizer
+from a3s_code.harness.safety.repetition import RepetitionGuard
 from a3s_code.harness.selection import CoreSelector
 from a3s_code.harness.verification.verifier import CheckVerifier
+from a3s_code.kernel.authorization import Authorization
 from a3s_code.kernel.contracts import Check, Labels, ModelSettings
-from a3s_code.kernel.executor import ToolExecutor
+from a3s_code.kernel.events import AgentEvent
+from a3s_code.kernel.executor import Surroundings, ToolExecutor
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
 from a3s_code.kernel.ports import Limits, Modules
@@ -32,6 +38,8 @@ from a3s_code.kernel.tool import ToolCatalog
 from a3s_code.stores.artifacts import MemoryArtifactStore
 from a3s_code.system.clock import SystemClock
 from a3s_code.system.environment import child_environment
+from a3s_code.system.process import end_all
+from a3s_code.system.sandbox import probe
 
 CLOCK = SystemClock()
 
@@ -39,7 +47,7 @@ CLOCK = SystemClock()
 def build_session(models: Models, workspace: str | os.PathLike[str], options: SessionOptions) -> AsyncAgentSession:
     """A session in `workspace`, from the configuration and the session's own options, which win."""
     root, config = _workspace(workspace), models.config
-    _refuse_unkept(config)
+    _refuse_unkept(config, options)
     clock = options.clock or CLOCK
     state = SessionState(options.session_id or clock.new_id("session"), root)
     limits = Limits(options.given("max_tool_rounds", config.max_tool_rounds), options.tool_timeout_ms)
@@ -50,20 +58,23 @@ def build_session(models: Models, workspace: str | os.PathLike[str], options: Se
         options.given("llm_api_timeout_ms", config.llm_api_timeout_ms),
     )
     model, state.price = models.open(options.model, settings, root)
-    catalog = ToolCatalog(
-        [*CORE_TOOLS, *(tool for bundle in options.capabilities for tool in bundle.tools), *options.tools]
-    )
-    modules = _modules(config, root, options)
-    executor = ToolExecutor(
-        state,
-        catalog,
-        modules.gate,
-        modules.sanitizer,
+    if (untrusted := find_untrusted(root, None if config.found_by_search else config.source_path)) is not None:
+        state.notices.append(untrusted)
+    tools = (*CORE_TOOLS, *GIT.tools, *web_tools(config.search))
+    catalog = ToolCatalog([*tools, *(tool for bundle in options.capabilities for tool in bundle.tools), *options.tools])
+    safety = build_safety(config, root, options, clock, catalog.names)
+    modules = _modules(config, safety, options)
+    surroundings = Surroundings(
+        clock,
+        limits,
         MemoryArtifactStore(**options.artifact_store_limits),
-        clock=clock,
-        limits=limits,
-        environment=child_environment(os.environ),
+        child_environment(os.environ),
+        options.given("sandbox", config.sandbox),
+        safety.gate.hides,
+        () if options.security_provider is None else (options.security_provider,),
     )
+    authorization = Authorization(safety.gate, safety.confirmations, safety.hooks, state.session_id)
+    executor = ToolExecutor(state, catalog, authorization, safety.sanitizer, safety.hooks, surroundings)
     labels = Labels(options.tenant_id, options.principal, options.agent_template_id, options.correlation_id)
     return AsyncAgentSession(
         SessionParts(
@@ -74,43 +85,55 @@ def build_session(models: Models, workspace: str | os.PathLike[str], options: Se
             ledger=RunLedger(state.session_id, clock),
             labels=labels,
             queue=options.on_busy == "queue",
+            policy=AsyncPolicyView(catalog, executor, safety.warnings),
+            confirmations=safety.confirmations,
+            hooks=safety.hooks,
+            clean=safety.sanitizer.clean,
+            close=lambda: _close(safety, options, state.session_id),
         )
     )
 
 
-def _modules(config: Config, root: Path, options: SessionOptions) -> Modules:
+async def _close(safety: Safety, options: SessionOptions, session_id: str) -> None:
+    """End what a closed session has left: background commands, hooks that still observe."""
+    if safety.hooks.listens("session_end"):
+        safety.hooks.observe("session_end", {"session_id": session_id}, _unheard)
+    await safety.hooks.close()
+    if options.security_provider is not None:
+        options.security_provider.teardown()
+    await asyncio.to_thread(end_all, session_id)
+
+
+def _unheard(event: AgentEvent) -> None:
+    """Nobody hears the events of a session that is closed."""
+
+
+def _modules(config: Config, safety: Safety, options: SessionOptions) -> Modules:
     given = options.harness
-    policies = [policy for bundle in options.capabilities for policy in bundle.policies]
     checks: Sequence[Check] = [*config.checks, *(check for check in options.checks if isinstance(check, Check))]
     return Modules(
         router=given.router or PlainRouter(),
         planner=given.planner or NoPlanner(),
         assembler=given.assembler or PromptAssembler(),
         selector=given.selector or CoreSelector(),
-        gate=build_gate(_policy(config, options), root, extra=policies, custom=given.gate),
-        sanitizer=given.sanitizer or TextSanitizer(secret.reveal() for secret in config.secrets),
+        gate=safety.gate,
+        sanitizer=safety.sanitizer,
         verifier=given.verifier or CheckVerifier(checks),
         compactor=given.compactor or WholeHistory(),
+        hooks=safety.hooks,
+        guard=lambda: RepetitionGuard(options.duplicate_tool_call_threshold),
     )
 
 
-def _policy(config: Config, options: SessionOptions) -> PermissionPolicy | None:
-    if options.permission_policy is not None or config.permissions is None:
-        return options.permission_policy
-    rules = config.permissions
-    return PermissionPolicy(allow=rules.allow, ask=rules.ask, deny=rules.deny, default_decision=rules.default)
-
-
-def _refuse_unkept(config: Config) -> None:
-    """Raise for a setting that a host relies on and that this version cannot keep."""
-    asked = {
-        "sandbox": config.sandbox == "require",
-        "verify": config.verify == "require",
-        "budget": config.budget is not None,
-    }
+def _refuse_unkept(config: Config, options: SessionOptions) -> None:
+    """Raise for a setting that a host relies on and that this version, or this machine, cannot keep."""
+    asked = {"verify": config.verify == "require", "budget": config.budget is not None}
     for key, unkept in asked.items():
         if unkept:
             raise config.error(key, f"{key} cannot be kept by this version", "take the setting out")
+    if options.given("sandbox", config.sandbox) == "require" and probe().engine is None:
+        message = f"commands cannot be confined here: {probe().detail}"
+        raise config.error("sandbox", message, 'write sandbox = "auto" to go without')
 
 
 def _workspace(given: str | os.PathLike[str]) -> Path:

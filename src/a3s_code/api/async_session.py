@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from a3s_code.api.direct import DirectCalls, OnEvent
+from a3s_code.api.policy import AsyncPolicyView
 from a3s_code.api.requests import call_arguments, parse_request
 from a3s_code.api.results import AgentResult, ToolResult, result_of, tool_result_of
 from a3s_code.api.stream import AsyncRunStream, RunStream
 from a3s_code.errors import InvalidRequest, SessionClosed, ToolError
+from a3s_code.harness.hooks import Handler, HookEngine
+from a3s_code.harness.safety.confirmation import Confirmations, PendingConfirmation
+from a3s_code.kernel.attribution import blame
+from a3s_code.kernel.cleaning import Clean, clean_request
 from a3s_code.kernel.contracts import Labels
+from a3s_code.kernel.hook import HookConfig, HookMatcher
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
 from a3s_code.kernel.messages import Message
@@ -35,6 +41,11 @@ class SessionParts:
     ledger: RunLedger
     labels: Labels
     queue: bool
+    policy: AsyncPolicyView
+    confirmations: Confirmations
+    hooks: HookEngine
+    clean: Clean
+    close: Callable[[], Awaitable[None]]
 
 
 class AsyncAgentSession:
@@ -87,7 +98,8 @@ class AsyncAgentSession:
 
     def _launch(self, given: RequestLike) -> Run:
         self._check_open()
-        request = parse_request(given, self.workspace)
+        with blame("sanitizer"):
+            request = clean_request(parse_request(given, self.workspace), self._parts.clean)
         run, earlier = self._parts.ledger.begin(request.prompt, queue=self._parts.queue)
         run.start(self._parts.loop.run(run, request, earlier))
         return run
@@ -114,6 +126,38 @@ class AsyncAgentSession:
         self._check_open()
         return tool_result_of(await self._parts.direct.call(name, args, on_event))
 
+    @property
+    def policy(self) -> AsyncPolicyView:
+        """What would be decided: `await session.policy.check(tool, **args)`."""
+        return self._parts.policy
+
+    async def pending_confirmations(self) -> list[PendingConfirmation]:
+        """The calls that wait for a person's answer."""
+        return self._parts.confirmations.pending()
+
+    async def confirm_tool_use(self, tool_id: str, approved: bool, reason: str | None = None) -> bool:
+        """Answer one of them; False where it is not waiting, or was answered before."""
+        return self._parts.confirmations.settle(tool_id, approved, reason)
+
+    def register_hook(
+        self,
+        name: str,
+        event_type: str,
+        handler: Handler | None = None,
+        matcher: HookMatcher | Mapping[str, Any] | None = None,
+        config: HookConfig | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Call `handler` at every `event_type` from now on; one of the same name is replaced. Raises InvalidOption."""
+        self._parts.hooks.register_hook(name, event_type, handler, matcher, config)
+
+    def unregister_hook(self, name: str) -> bool:
+        """Take a hook out; False where there is none of that name."""
+        return self._parts.hooks.unregister_hook(name)
+
+    def hook_count(self) -> int:
+        """How many hooks are registered."""
+        return self._parts.hooks.hook_count()
+
     async def read_file(self, *args: Any, **named: Any) -> str:
         """The text of a file: {file_path, offset?, limit?}. Raises ToolError."""
         result = _succeeded(await self._direct("read", args, named))
@@ -126,6 +170,10 @@ class AsyncAgentSession:
     async def edit_file(self, *args: Any, **named: Any) -> ToolResult:
         """Replace text in a file: {file_path, old_string, new_string, replace_all?}."""
         return await self._direct("edit", args, named)
+
+    async def patch_file(self, *args: Any, **named: Any) -> ToolResult:
+        """Apply a patch to one or several files, all or nothing: {diff, file_path?}."""
+        return await self._direct("patch", args, named)
 
     async def ls(self, *args: Any, **named: Any) -> ToolResult:
         """List a folder: {path?}."""
@@ -142,6 +190,18 @@ class AsyncAgentSession:
     async def bash(self, *args: Any, **named: Any) -> ToolResult:
         """Run a command: {command, timeout?}."""
         return await self._direct("bash", args, named)
+
+    async def git(self, *args: Any, **named: Any) -> ToolResult:
+        """Run a git verb: {command, ...}."""
+        return await self._direct("git", args, named)
+
+    async def web_fetch(self, *args: Any, **named: Any) -> ToolResult:
+        """Fetch a page as text: {url, format?, timeout?}."""
+        return await self._direct("web_fetch", args, named)
+
+    async def web_search(self, *args: Any, **named: Any) -> ToolResult:
+        """Search the web: {query, limit?, engines?}."""
+        return await self._direct("web_search", args, named)
 
     async def _direct(self, name: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> ToolResult:
         tool = self._parts.catalog.get(name)
@@ -203,8 +263,11 @@ class AsyncAgentSession:
         return await self._parts.ledger.get(run_id).terminate()
 
     async def close(self) -> None:
-        """Stop what goes on and end the session. Records stay readable; closing twice does nothing."""
+        """Stop what goes on, what its commands left running too, and end the session. Records stay readable."""
+        if self._closed:
+            return
         self._closed = True
+        self._parts.confirmations.cancel_all()
         runs = self._parts.ledger.open_runs()
         for run in runs:
             run.cancel()
@@ -212,6 +275,7 @@ class AsyncAgentSession:
         for run in runs:
             if not run.held_up:
                 await run.wait()
+        await self._parts.close()
 
     def _check_open(self) -> None:
         if self._closed:

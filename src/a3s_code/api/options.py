@@ -7,15 +7,18 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from a3s_code.api.requests import snake_case
 from a3s_code.errors import InvalidOption
+from a3s_code.harness.safety.confirmation import ConfirmationPolicy, OnConfirm
 from a3s_code.harness.safety.permissions import PermissionPolicy
+from a3s_code.harness.safety.security import DefaultSecurityProvider
 from a3s_code.kernel.capability import Capability
 from a3s_code.kernel.contracts import Check
+from a3s_code.kernel.hook import Hook
 from a3s_code.kernel.ports import ChatModel, Clock, Harness
-from a3s_code.kernel.tool import ToolPort, ToolSpec
+from a3s_code.kernel.tool import SandboxMode, ToolPort, ToolSpec
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -30,12 +33,18 @@ class SessionFields(TypedDict, total=False):
     model: str | ChatModel | None
     session_id: str | None
     permission_policy: PermissionPolicy | None
+    confirmation_policy: ConfirmationPolicy | None
+    on_confirm: OnConfirm | None
+    security_provider: DefaultSecurityProvider | None
+    hooks: Sequence[Hook]
+    sandbox: SandboxMode
     tools: Sequence[ToolPort]
     capabilities: Sequence[Capability]
     harness: Harness
     checks: Sequence[Check | Mapping[str, Any] | str]
     max_tool_rounds: int
     tool_timeout_ms: int
+    duplicate_tool_call_threshold: int | None
     llm_api_timeout_ms: int
     max_output_tokens: int | None
     temperature: float | None
@@ -55,10 +64,16 @@ class SessionOptions:
     model: "provider/model" or any ChatModel; None takes the configuration's default_model.
     session_id: letters, digits, dot, dash, underscore; None makes one.
     permission_policy: the rules; None allows reading in the workspace and asks for the rest.
+    on_confirm: called with each PendingConfirmation; gives True, False or (approved, reason). May be a coroutine.
+    confirmation_policy: how long an answer is waited for, what then, and which lanes need none.
+    security_provider: redacts by pattern, follows tainted values, looks for injected instructions.
+    hooks: called at the places they name; some may change or block.
+    sandbox: "auto" confines commands where the system can, "require" fails where it cannot, "off" does not.
     tools, capabilities: added to the core tools; one of the same name replaces it.
     harness: modules in place of the default ones.
     checks: commands that prove the work, as Check, dict or command text.
     max_tool_rounds: model calls in one send. tool_timeout_ms: the longest one call may take.
+    duplicate_tool_call_threshold: the same call without news is refused from this one on; None never.
     llm_api_timeout_ms: to the first token, and between two, each.
     max_output_tokens, temperature, thinking_budget: None takes the provider's default.
     artifact_store_limits: {max_items, max_bytes} of the outputs kept in memory.
@@ -72,12 +87,18 @@ class SessionOptions:
     model: str | ChatModel | None = None
     session_id: str | None = None
     permission_policy: PermissionPolicy | None = None
+    confirmation_policy: ConfirmationPolicy | None = None
+    on_confirm: OnConfirm | None = None
+    security_provider: DefaultSecurityProvider | None = None
+    hooks: Sequence[Hook] = ()
+    sandbox: SandboxMode = "auto"
     tools: Sequence[ToolPort] = ()
     capabilities: Sequence[Capability] = ()
     harness: Harness = Harness()
     checks: Sequence[Check | Mapping[str, Any] | str] = ()
     max_tool_rounds: int = 50
     tool_timeout_ms: int = 600_000
+    duplicate_tool_call_threshold: int | None = 3
     llm_api_timeout_ms: int = 180_000
     max_output_tokens: int | None = None
     temperature: float | None = None
@@ -163,6 +184,31 @@ def _on_busy(name: str, value: Any) -> Any:
     return value
 
 
+def _sandbox(name: str, value: Any) -> Any:
+    if value not in get_args(SandboxMode):
+        raise _refuse(name, value, '"auto", "off" or "require"')
+    return value
+
+
+def _threshold(name: str, value: Any) -> Any:
+    if value in (None, 0):
+        return None
+    return _whole(2)(name, value)
+
+
+def _callable(name: str, value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise _refuse(name, value, "a function")
+    return value
+
+
+def _hooks(name: str, value: Any) -> Any:
+    for item in _sequence(name, value, "hooks"):
+        if not isinstance(item, Hook):
+            raise _refuse(name, item, "a Hook")
+    return tuple(value)
+
+
 def _model(name: str, value: Any) -> Any:
     if value is not None and not isinstance(value, str) and not callable(getattr(value, "stream", None)):
         raise _refuse(name, value, '"provider/model" or an object with a stream(prompt) method')
@@ -231,6 +277,7 @@ def _capabilities(name: str, value: Any) -> Any:
     for item in _sequence(name, value, "capabilities"):
         if not isinstance(item, Capability):
             raise _refuse(name, item, "a Capability")
+        _hooks(f"{name} ({item.name})", item.hooks)
         _tools(f"{name} ({item.name})", item.tools)
     return tuple(value)
 
@@ -273,12 +320,18 @@ _CHECKS: dict[str, Field] = {
     "model": _model,
     "session_id": _session_id,
     "permission_policy": _one_of("a PermissionPolicy", PermissionPolicy),
+    "confirmation_policy": _one_of("a ConfirmationPolicy", ConfirmationPolicy),
+    "on_confirm": _callable,
+    "security_provider": _one_of("a DefaultSecurityProvider", DefaultSecurityProvider),
+    "hooks": _hooks,
+    "sandbox": _sandbox,
     "tools": _tools,
     "capabilities": _capabilities,
     "harness": _harness,
     "checks": _checks,
     "max_tool_rounds": _whole(1),
     "tool_timeout_ms": _whole(1),
+    "duplicate_tool_call_threshold": _threshold,
     "llm_api_timeout_ms": _whole(1),
     "max_output_tokens": _whole(1, optional=True),
     "temperature": _temperature,

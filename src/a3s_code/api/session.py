@@ -9,10 +9,14 @@ from typing import Any, Self, TypeVar
 
 from a3s_code.api.async_session import AsyncAgentSession, RequestLike
 from a3s_code.api.direct import OnEvent
+from a3s_code.api.policy import PolicyView
 from a3s_code.api.portal import portal
 from a3s_code.api.results import AgentResult, ToolResult
 from a3s_code.api.stream import RunStream
+from a3s_code.harness.hooks import Handler
+from a3s_code.harness.safety.confirmation import PendingConfirmation
 from a3s_code.kernel.contracts import Labels
+from a3s_code.kernel.hook import HookConfig, HookMatcher
 from a3s_code.kernel.messages import Message
 from a3s_code.kernel.trace import ActiveTool, RunEventRecord, RunSnapshot, TraceEvent
 
@@ -70,6 +74,38 @@ class AgentSession:
         """
         return self._wait(lambda: self._session.tool(name, args, on_event))
 
+    @property
+    def policy(self) -> PolicyView:
+        """What would be decided: `session.policy.check(tool, **args)`."""
+        return PolicyView(self._session.policy, self._wait)
+
+    def pending_confirmations(self) -> list[PendingConfirmation]:
+        """The calls that wait for a person's answer."""
+        return self._wait(self._session.pending_confirmations)
+
+    def confirm_tool_use(self, tool_id: str, approved: bool, reason: str | None = None) -> bool:
+        """Answer one of them; False where it is not waiting, or was answered before."""
+        return self._wait(lambda: self._session.confirm_tool_use(tool_id, approved, reason))
+
+    def register_hook(
+        self,
+        name: str,
+        event_type: str,
+        handler: Handler | None = None,
+        matcher: HookMatcher | Mapping[str, Any] | None = None,
+        config: HookConfig | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Call `handler` at every `event_type` from now on; one of the same name is replaced. Raises InvalidOption."""
+        self._session.register_hook(name, event_type, handler, matcher, config)
+
+    def unregister_hook(self, name: str) -> bool:
+        """Take a hook out; False where there is none of that name."""
+        return self._session.unregister_hook(name)
+
+    def hook_count(self) -> int:
+        """How many hooks are registered."""
+        return self._session.hook_count()
+
     def read_file(self, *args: Any, **named: Any) -> str:
         """The text of a file: {file_path, offset?, limit?}. Raises ToolError."""
         return self._wait(lambda: self._session.read_file(*args, **named))
@@ -81,6 +117,10 @@ class AgentSession:
     def edit_file(self, *args: Any, **named: Any) -> ToolResult:
         """Replace text in a file: {file_path, old_string, new_string, replace_all?}."""
         return self._wait(lambda: self._session.edit_file(*args, **named))
+
+    def patch_file(self, *args: Any, **named: Any) -> ToolResult:
+        """Apply a patch to one or several files, all or nothing: {diff, file_path?}."""
+        return self._wait(lambda: self._session.patch_file(*args, **named))
 
     def ls(self, *args: Any, **named: Any) -> ToolResult:
         """List a folder: {path?}."""
@@ -97,6 +137,18 @@ class AgentSession:
     def bash(self, *args: Any, **named: Any) -> ToolResult:
         """Run a command: {command, timeout?}."""
         return self._wait(lambda: self._session.bash(*args, **named))
+
+    def git(self, *args: Any, **named: Any) -> ToolResult:
+        """Run a git verb: {command, ...}."""
+        return self._wait(lambda: self._session.git(*args, **named))
+
+    def web_fetch(self, *args: Any, **named: Any) -> ToolResult:
+        """Fetch a page as text: {url, format?, timeout?}."""
+        return self._wait(lambda: self._session.web_fetch(*args, **named))
+
+    def web_search(self, *args: Any, **named: Any) -> ToolResult:
+        """Search the web: {query, limit?, engines?}."""
+        return self._wait(lambda: self._session.web_search(*args, **named))
 
     def tool_names(self) -> list[str]:
         """The names of all registered tools."""
@@ -146,7 +198,7 @@ class AgentSession:
         return self._wait(lambda: self._session.cancel_run(run_id))
 
     def close(self) -> None:
-        """Stop what goes on and end the session. Records stay readable; closing twice does nothing."""
+        """Stop what goes on, what its commands left running too, and end the session. Records stay readable."""
         self._wait(self._session.close)
 
     def _wait(self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from a3s_code import __version__
-from a3s_code.cli import demo
+from a3s_code.cli import demo, policy, trust
 from a3s_code.cli.command import Command
 from a3s_code.errors import A3SError, InvalidOption
 
-COMMANDS: tuple[Command, ...] = (demo.COMMAND,)
+COMMANDS: tuple[Command, ...] = (demo.COMMAND, policy.COMMAND, trust.COMMAND)
 
 FAILED = 1
 MISUSED = 2

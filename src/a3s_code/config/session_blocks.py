@@ -130,6 +130,7 @@ def _rules(section: Section, name: str) -> tuple[str, ...]:
         if complaint is not None:
             hint = 'write "tool" or "tool(pattern)", such as "read(src/**)"'
             raise section.reading.error(key, f"is no rule: it {complaint}", at, hint)
+        section.reading.note(key, at)
     return tuple(rule.text for rule in found)
 
 

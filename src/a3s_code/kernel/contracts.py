@@ -88,9 +88,12 @@ class Price:
         return total / 1_000_000
 
 
+EVERY_GROUP = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a request is taken to ask for; `groups` are the gated tool groups it needs."""
+    """What a request is taken to ask for; `groups` are the gated tool groups it needs, EVERY_GROUP all of them."""
 
     request: str
     mode: str = "general"
@@ -117,9 +120,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing a call would do. For files `target` is the real absolute path, links resolved, and `given` the path as
-    written; for exec `target` is the command; for net the URL. "unknown" is the effect of a tool whose author declared
-    none: it is asked about like any other, and runs beside other calls."""
+    """One thing a call would do.
+
+    For files `target` is the real absolute path, links resolved, and `given` the path as written; for exec `target` is
+    the command, and `given` "reads" where it is known to change nothing; for net the URL, and `given` the addresses it
+    may be reached at. "unknown" is the effect of a tool whose author declared none: it is asked about like any other,
+    and runs beside other calls.
+    """
 
     kind: EffectKind
     target: str
@@ -143,6 +150,17 @@ class Confirmation:
 
     approved: bool
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What the hooks make of a step: go on, with `modified` in place of what they were shown where that is not None;
+    block it; or escalate it to a person. `source` names the hook that stopped or changed it."""
+
+    action: Literal["continue", "block", "escalate"] = "continue"
+    modified: Any = None
+    reason: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,66 +1,72 @@
-"""The one door for effects: look up, validate, judge, invoke, clean, shorten, observe.
+"""The one door for effects: look up, validate, consult, judge, invoke, clean, shorten, observe.
 
-Every call comes through here, whoever asked: the model, the host's direct calls, the checks of a verification.
+Every call comes through here, whoever asked: the model, the host's direct calls, the calls inside a batch, the checks
+of a verification.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import threading
+import itertools
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from a3s_code.errors import ArgumentError
+from a3s_code.errors import RunLimit
 from a3s_code.kernel import events
 from a3s_code.kernel.artifacts import shorten
 from a3s_code.kernel.attribution import describe, expect, is_foreign
-from a3s_code.kernel.contracts import Confirmation, Decision, Effect, Origin
+from a3s_code.kernel.authorization import Authorization
+from a3s_code.kernel.cleaning import clean_value, tell_cleaned
+from a3s_code.kernel.contracts import Decision, Effect, Origin
 from a3s_code.kernel.messages import ArtifactRef, Observation, ToolCall
 from a3s_code.kernel.pairing import INTERRUPTED
-from a3s_code.kernel.ports import Clock, Confirmer, Limits, SafetyGate, Sanitizer
+from a3s_code.kernel.ports import Clock, Emit, Guard, Hooks, Limits, StreamSanitizer, Watcher
+from a3s_code.kernel.preparation import MAX_NESTING, Prepared, Ready, expand, fail, prepare
+from a3s_code.kernel.progress import Progress
+from a3s_code.kernel.spelling import Spelling
 from a3s_code.kernel.state import Refusal, Run, SessionState
-from a3s_code.kernel.tool import Action, ArtifactStore, ToolCatalog, ToolContext, ToolOutput, ToolPort
+from a3s_code.kernel.tool import Action, ArtifactStore, SandboxMode, ToolCatalog, ToolContext, ToolOutput
 from a3s_code.kernel.trace import ActiveTool, TraceEvent
 
-SHOWN_ARGUMENT_BYTES = 2_048
 DEADLINE_GRACE_MS = 5_000
-GATE_SECONDS = 10
 NOTHING_DONE = frozenset({"invalid_argument", "not_found", "version_conflict", "unsupported"})
+RECENT = 10
+DECIDED = "a3s_code.decision"
+INVOKED = "a3s_code.invocation"
+"""The audit events (sys.audit) of each call that is decided, with its id, its tool and the outcome, and of each that is
+invoked, with its id and its tool: whoever listens can count that nothing acts without a decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks for a call, and where its events go. `run` is None for the host's direct calls."""
+    """Who asks for a call, and where its events go. `run` is None for the host's direct calls, `guard` watches those of
+    the model, `depth` counts the calls that this one is made inside of."""
 
     origin: Origin
-    emit: Callable[[events.AgentEvent], None]
+    emit: Emit
     run: Run | None = None
+    guard: Guard | None = None
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    """What it takes to judge and to make a call."""
+class Surroundings:
+    """What every call of a session gets to work with.
 
-    tool: ToolPort
-    args: Any
-    action: Action
+    `hides` tells whether a rule keeps a file from being read without a word; `watchers` see each observation.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A call after lookup and validation: ready, or with the output that says why it is not."""
-
-    call: ToolCall
-    found: _Ready | ToolOutput
-
-    @property
-    def changes(self) -> bool:
-        return isinstance(self.found, _Ready) and self.found.action.changes
+    clock: Clock
+    limits: Limits
+    artifacts: ArtifactStore
+    environment: Mapping[str, str]
+    sandbox: SandboxMode = "auto"
+    hides: Callable[[str], bool] = lambda path: False
+    watchers: tuple[Watcher, ...] = ()
 
 
 class ToolExecutor:
@@ -70,24 +76,17 @@ class ToolExecutor:
         self,
         state: SessionState,
         catalog: ToolCatalog,
-        gate: SafetyGate,
-        sanitizer: Sanitizer,
-        artifacts: ArtifactStore,
-        *,
-        clock: Clock,
-        limits: Limits,
-        environment: Mapping[str, str],
-        confirmer: Confirmer | None = None,
+        authorization: Authorization,
+        sanitizer: StreamSanitizer,
+        hooks: Hooks,
+        surroundings: Surroundings,
     ) -> None:
         self._state = state
         self._catalog = catalog
-        self._gate = gate
+        self._authorization = authorization
         self._sanitizer = sanitizer
-        self._artifacts = artifacts
-        self._clock = clock
-        self._limits = limits
-        self._environment = environment
-        self._confirmer = confirmer
+        self._hooks = hooks
+        self._around = surroundings
 
     async def execute_all(self, calls: Sequence[ToolCall], caller: Caller, results: dict[int, Observation]) -> None:
         """Carry out the calls of one reply; `results` gets each observation at its call's index as the call ends.
@@ -95,20 +94,23 @@ class ToolExecutor:
         Calls that change nothing run together; one that may change something waits for those before it and holds up
         those after it, so that the outcome is the same as one by one.
         """
-        for wave in self._waves(calls, caller.origin):
-            if len(wave) == 1:
-                index, prepared = wave[0]
-                results[index] = await self._execute(prepared, caller)
-                continue
-            async with asyncio.TaskGroup() as group:
-                for index, prepared in wave:
-                    group.create_task(self._execute_into(results, index, prepared, caller))
+        async with aclosing(self._waves(calls, caller)) as waves:
+            async for wave in waves:
+                if len(wave) == 1:
+                    index, prepared = wave[0]
+                    results[index] = await self._execute(prepared, caller)
+                    continue
+                async with asyncio.TaskGroup() as group:
+                    for index, prepared in wave:
+                        group.create_task(self._execute_into(results, index, prepared, caller))
 
-    def _waves(self, calls: Sequence[ToolCall], origin: Origin) -> Iterator[list[tuple[int, _Prepared]]]:
+    async def _waves(
+        self, calls: Sequence[ToolCall], caller: Caller
+    ) -> AsyncGenerator[list[tuple[int, Prepared]], None]:
         """The calls in groups that may run together; each is prepared when what came before a change is done."""
-        together: list[tuple[int, _Prepared]] = []
+        together: list[tuple[int, Prepared]] = []
         for index, call in enumerate(calls):
-            prepared = self._prepare(call, origin)
+            prepared = await self._prepare(call, caller)
             if not prepared.changes:
                 together.append((index, prepared))
                 continue
@@ -120,157 +122,175 @@ class ToolExecutor:
             yield together
 
     async def _execute_into(
-        self, results: dict[int, Observation], index: int, prepared: _Prepared, caller: Caller
+        self, results: dict[int, Observation], index: int, prepared: Prepared, caller: Caller
     ) -> None:
         results[index] = await self._execute(prepared, caller)
 
     async def execute(self, call: ToolCall, caller: Caller) -> Observation:
         """Carry out one call."""
-        return await self._execute(self._prepare(call, caller.origin), caller)
+        return await self._execute(await self._prepare(call, caller), caller)
 
-    def _prepare(self, call: ToolCall, origin: Origin) -> _Prepared:
-        tool = self._catalog.get(call.name)
-        if tool is None:
-            near = self._catalog.nearest(call.name) or self._catalog.names
-            text = f"There is no tool {call.name!r}. Nearest: {', '.join(near)}."
-            return _Prepared(call, ToolOutput.failure(text, "unknown_tool"))
-        if call.malformed is not None:
-            text = f"The arguments of {call.name} are not a JSON object: {call.malformed[:200]!r}. Nothing was done."
-            return _Prepared(call, ToolOutput.failure(text, "invalid_argument"))
-        try:
-            args = tool.parse(call.arguments)
-            effects = tuple(expect(Effect, effect) for effect in tool.effects(args, self._state.workspace))
-        except (ArgumentError, ValueError) as error:
-            return _Prepared(call, ToolOutput.failure(f"{call.name}: {error}", "invalid_argument"))
-        except BaseException as error:
-            if not is_foreign(error):
-                raise
-            return _Prepared(call, _failure(call, "internal", describe(error)))
-        action = Action(call.id, call.name, call.arguments, effects, origin)
-        return _Prepared(call, _Ready(tool, args, action))
+    def changes(self, call: ToolCall, origin: Origin) -> bool:
+        """Whether the call is declared to change something; one that cannot be prepared changes nothing."""
+        return prepare(self._catalog, self._state.workspace, call, origin).changes
 
-    async def _execute(self, prepared: _Prepared, caller: Caller) -> Observation:
-        call, ready = prepared.call, prepared.found
+    async def permit(self, call: ToolCall, caller: Caller) -> Decision:
+        """Allow or deny, for a call that a running tool makes itself: a redirect it meets."""
+        found = prepare(self._catalog, self._state.workspace, call, caller.origin).found
+        if isinstance(found, ToolOutput):
+            return Decision("deny", found.text, "executor")
+        if isinstance(found, Ready):
+            spelled = Spelling(call.arguments, self._clean)
+            emit = tell_cleaned(caller.emit, self._clean)
+            found = await self._authorization.settle(found.action, spelled, emit)
+        return found
+
+    async def foresee(self, call: ToolCall) -> Decision:
+        """What would be decided on a call of the model, were it made now; the strictest of it and the calls it is known
+        to make. Nothing is done, and nobody is asked.
+
+        A tool that is not there is judged by its name, and arguments that do not fit as a call of unknown effect.
+        """
+        found = prepare(self._catalog, self._state.workspace, call, "model").found
+        unknown = "" if self._catalog.get(call.name) else call.name
+        action = Action(call.id, call.name, call.arguments, (Effect("unknown", unknown),), "model")
+        if isinstance(found, Ready):
+            with suppress(ValueError):
+                action = expand(self._catalog, self._state.workspace, found)
+        return await self._authorization.decide(action)
+
+    async def _prepare(self, call: ToolCall, caller: Caller) -> Prepared:
+        """The call, ready to be judged: after the hooks that may change its arguments or block it."""
+        prepared = prepare(self._catalog, self._state.workspace, call, caller.origin)
+        if not (isinstance(prepared.found, Ready) and self._hooks.listens("pre_tool_use")):
+            return prepared
+        payload = {
+            "session_id": self._state.session_id,
+            "tool": call.name,
+            "args": prepared.found.action.arguments,
+            "working_directory": str(self._state.workspace),
+            "recent_tools": [seen.name for seen in self._state.trace[-RECENT:]],
+        }
+        said = await self._hooks.consult("pre_tool_use", payload, tell_cleaned(caller.emit, self._clean))
+        if said.action == "block":
+            return replace(prepared, found=Decision("deny", said.reason, f"hook {said.source}"))
+        if said.modified is not None:
+            call = replace(call, arguments=said.modified)
+            prepared = prepare(self._catalog, self._state.workspace, call, caller.origin)
+        if said.action == "escalate":
+            prepared = replace(prepared, doubt=Decision("ask", said.reason, f"hook {said.source}"))
+        return prepared
+
+    async def _execute(self, prepared: Prepared, caller: Caller) -> Observation:
+        call, found = prepared.call, prepared.found
         started = time.perf_counter()
-        shown, digest = self._show(call)
-        caller.emit(events.ToolStart(call.id, call.name, shown, digest, caller.origin))
-        active = ActiveTool(call.id, call.name, self._clock.now_ms())
+        spelled = Spelling(call.arguments if call.malformed is None else call.malformed, self._clean)
+        caller.emit(events.ToolStart(call.id, call.name, spelled.shown, spelled.digest, caller.origin))
+        active = ActiveTool(call.id, call.name, self._around.clock.now_ms())
         self._state.active[key := f"{call.id}/{id(active)}"] = active
         cut_off: BaseException | None = None
+        stopped = _guard(call, caller)
         try:
-            if isinstance(ready, ToolOutput):
-                output = ready
-            elif (decision := await self._judge(ready.action, shown, digest, caller)).outcome != "allow":
-                output = self._refuse(call, shown, decision, caller)
+            judged = stopped or await self._judge(prepared, spelled, caller)
+            if isinstance(judged, ToolOutput) or not isinstance(found, Ready):
+                output = cast("ToolOutput", judged)
             else:
                 # Counted before the call, for one that is cut off may have had effects.
-                counted = ready.action.may_change and caller.origin != "check"
+                counted = found.action.may_change and caller.origin != "check"
                 self._state.changes += counted
-                context = self._context(call, ready.action, decision, caller, key)
-                async with asyncio.timeout((self._limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
-                    output = _checked(call, await ready.tool.invoke(ready.args, context))
+                context = self._context(found, judged, caller, key)
+                sys.audit(INVOKED, call.id, call.name)
+                async with asyncio.timeout((self._around.limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
+                    output = _checked(call, await found.tool.invoke(found.args, context))
                 if counted and output.error_kind in NOTHING_DONE:
                     self._state.changes -= 1
         except TimeoutError as error:
-            text = str(error) or f"{call.name} was stopped after {self._limits.tool_timeout_ms / 1000:g} s."
+            text = str(error) or f"{call.name} was stopped after {self._around.limits.tool_timeout_ms / 1000:g} s."
             output = ToolOutput.failure(text, "timeout")
         except BaseException as error:  # noqa: BLE001 - what a tool raises, its exit too, is observed; the rest goes on below
-            output = _failure(call, "failed", describe(error))
+            output = fail(call, "failed", describe(error))
             if not is_foreign(error):
                 cut_off, output = error, ToolOutput.failure(INTERRUPTED, "cancelled")
         self._state.active.pop(key, None)
         observation = self._observe(call, output, caller)
-        self._record(observation, caller, int((time.perf_counter() - started) * 1000))
+        if caller.guard is not None and stopped is None:
+            caller.guard.note(call, observation, isinstance(found, Ready) and found.action.may_change)
+        self._record(call, observation, caller, int((time.perf_counter() - started) * 1000))
         if cut_off is not None:
             raise cut_off
         return observation
 
-    async def _judge(self, action: Action, shown: str, digest: str, caller: Caller) -> Decision:
-        try:
-            async with asyncio.timeout(GATE_SECONDS):
-                decision = expect(Decision, await self._gate.decide(action))
-        except BaseException as error:
-            if not is_foreign(error):
-                raise
-            return Decision("deny", f"the gate failed: {describe(error)}", source="gate", effects=action.effects)
-        if decision.outcome != "ask":
-            return decision
-        if caller.origin != "model":
-            return replace(decision, outcome="allow", reason=f"asked for by the {caller.origin}")
-        if self._confirmer is None:
-            reason = f"{decision.reason or 'this call needs a confirmation'}; nobody can be asked in this session"
-            return replace(decision, outcome="deny", reason=reason)
-        caller.emit(events.ConfirmationRequired(action.call_id, action.tool, shown, args_digest=digest))
-        answer = await self._confirm(self._confirmer, action, decision)
-        caller.emit(events.ConfirmationReceived(action.call_id, answer.approved, answer.reason or None))
-        reason = answer.reason or ("confirmed" if answer.approved else "refused by the person asked")
-        return replace(decision, outcome="allow" if answer.approved else "deny", reason=reason)
+    async def _judge(self, prepared: Prepared, spelled: Spelling, caller: Caller) -> Decision | ToolOutput:
+        """The decision that allows the call, or the output in its place."""
+        call, found = prepared.call, prepared.found
+        if isinstance(found, ToolOutput):
+            return found
+        if isinstance(found, Ready):
+            emit = tell_cleaned(caller.emit, self._clean)
+            found = await self._authorization.settle(found.action, spelled, emit, prepared.doubt)
+        sys.audit(DECIDED, call.id, call.name, found.outcome)
+        return found if found.outcome == "allow" else self._refuse(call, spelled, found, caller)
 
-    async def _confirm(self, confirmer: Confirmer, action: Action, decision: Decision) -> Confirmation:
-        try:
-            return expect(Confirmation, await confirmer.confirm(action, decision))
-        except BaseException as error:
-            if not is_foreign(error):
-                raise
-            return Confirmation(approved=False, reason=f"the confirmation failed: {describe(error)}")
-
-    def _refuse(self, call: ToolCall, shown: str, decision: Decision, caller: Caller) -> ToolOutput:
+    def _refuse(self, call: ToolCall, spelled: Spelling, decision: Decision, caller: Caller) -> ToolOutput:
         decision = replace(decision, reason=self._clean(decision.reason))
-        caller.emit(events.PermissionDenied(call.id, call.name, shown, decision.reason, decision.rule, decision.source))
+        caller.emit(
+            events.PermissionDenied(call.id, call.name, spelled.shown, decision.reason, decision.rule, decision.source)
+        )
         if caller.run is not None:
             caller.run.refused.append(Refusal(call, decision))
         return ToolOutput.failure(f"Not allowed: {decision.reason}", "permission_denied")
 
-    def _context(self, call: ToolCall, action: Action, decision: Decision, caller: Caller, key: str) -> ToolContext:
-        loop, thread = asyncio.get_running_loop(), threading.get_ident()
-
-        def show(text: str) -> None:
-            if key in self._state.active:
-                caller.emit(events.ToolOutputDelta(call.id, call.name, text))
-
-        def progress(text: str) -> None:
-            cleaned = self._clean(str(text))
-            if threading.get_ident() == thread:
-                show(cleaned)
-            else:
-                with suppress(RuntimeError):  # the loop is closed: nobody is left to show it to
-                    loop.call_soon_threadsafe(show, cleaned)
-
+    def _context(self, ready: Ready, decision: Decision, caller: Caller, key: str) -> ToolContext:
+        state, around, action = self._state, self._around, ready.action
+        doors = _Doors(self, caller, action)
         return ToolContext(
-            workspace=self._state.workspace,
-            session_id=self._state.session_id,
+            workspace=state.workspace,
+            session_id=state.session_id,
             run_id=None if caller.run is None else caller.run.id,
-            call_id=call.id,
+            call_id=action.call_id,
             origin=caller.origin,
             decision=decision,
             effects=action.effects,
-            artifacts=self._artifacts,
-            files=self._state.files,
-            environment=self._environment,
-            progress=progress,
-            timeout_ms=self._limits.tool_timeout_ms,
+            artifacts=around.artifacts,
+            files=state.files,
+            environment=around.environment,
+            progress=Progress(action, self._sanitizer, caller.emit, lambda: key in state.active),
+            timeout_ms=around.limits.tool_timeout_ms,
+            sandbox=around.sandbox,
+            call=doors.call,
+            changes=doors.changes,
+            permit=doors.permit,
+            hides=around.hides,
         )
 
     def _observe(self, call: ToolCall, output: ToolOutput, caller: Caller) -> Observation:
         text = self._clean(output.text)
-        budget = self._limits.host_output_bytes if caller.origin == "host" else self._limits.observation_bytes
+        limits = self._around.limits
+        budget = limits.host_output_bytes if caller.origin == "host" else limits.observation_bytes
         artifact: ArtifactRef | None = None
         if len(text) > budget or (not text.isascii() and len(text.encode("utf-8", "replace")) > budget):
-            artifact = self._artifacts.put(call.name, text, budget)
+            artifact = self._around.artifacts.put(call.name, text, budget)
             text = shorten(text, budget, artifact.uri)
-        return Observation(
+        seen = Observation(
             call.id,
             call.name,
             text,
             output.exit_code,
             output.error_kind,
-            output.metadata,
+            clean_value(output.metadata, self._clean),
             output.images,
             artifact,
             None if caller.origin == "model" else output.value,
         )
+        for watcher in self._around.watchers:
+            try:
+                watcher.note(call, seen)
+            except Exception as error:  # noqa: BLE001 - what nobody could look at must not reach the model
+                text = f"[withheld: a watcher failed: {describe(error)}]"
+                seen = replace(seen, output=text, metadata={}, images=(), artifact=None, value=None)
+        return seen
 
-    def _record(self, seen: Observation, caller: Caller, duration_ms: int) -> None:
+    def _record(self, call: ToolCall, seen: Observation, caller: Caller, duration_ms: int) -> None:
         self._state.trace.append(
             TraceEvent(
                 name=seen.name,
@@ -288,6 +308,19 @@ class ToolExecutor:
         caller.emit(
             events.ToolEnd(seen.call_id, seen.name, seen.output, seen.exit_code, seen.metadata, seen.error_kind)
         )
+        if self._hooks.listens("post_tool_use"):
+            payload = {
+                "session_id": self._state.session_id,
+                "tool": call.name,
+                "args": call.arguments,
+                "result": {
+                    "success": not seen.failed,
+                    "output": seen.output,
+                    "exit_code": seen.exit_code,
+                    "duration_ms": duration_ms,
+                },
+            }
+            self._hooks.observe("post_tool_use", payload, tell_cleaned(caller.emit, self._clean))
 
     def _clean(self, text: str) -> str:
         try:
@@ -297,34 +330,44 @@ class ToolExecutor:
                 raise
             return f"[withheld: the sanitizer failed: {describe(error)}]"
 
-    def _show(self, call: ToolCall) -> tuple[str, str]:
-        """The arguments as cleaned, shortened JSON text, and the digest of the whole."""
-        whole = call.malformed
-        if whole is None:
-            whole = _spell(call.arguments)
-        data = whole.encode("utf-8", "surrogatepass")
-        shown = self._clean(whole).encode("utf-8", "replace")
-        if len(shown) > SHOWN_ARGUMENT_BYTES:
-            shown = shown[: SHOWN_ARGUMENT_BYTES - 3] + "…".encode()
-        return shown.decode("utf-8", "ignore"), hashlib.sha256(data).hexdigest()
+
+class _Doors:
+    """What a tool may ask of the executor while it runs: further calls, and a decision on other arguments."""
+
+    def __init__(self, executor: ToolExecutor, caller: Caller, action: Action) -> None:
+        self._executor = executor
+        self._caller = caller
+        self._action = action
+        self._numbers = itertools.count(1)
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> Observation:
+        call = ToolCall(f"{self._action.call_id}.{next(self._numbers)}", name, arguments)
+        return await self._executor.execute(call, replace(self._caller, depth=self._caller.depth + 1))
+
+    def changes(self, name: str, arguments: Mapping[str, Any]) -> bool:
+        return self._executor.changes(ToolCall(self._action.call_id, name, arguments), self._caller.origin)
+
+    async def permit(self, arguments: Mapping[str, Any]) -> Decision:
+        call = ToolCall(f"{self._action.call_id}.{next(self._numbers)}", self._action.tool, arguments)
+        return await self._executor.permit(call, self._caller)
 
 
-def _spell(arguments: Mapping[str, Any]) -> str:
+def _guard(call: ToolCall, caller: Caller) -> ToolOutput | None:
+    if caller.depth > MAX_NESTING:
+        return ToolOutput.failure(f"calls are nested more than {MAX_NESTING} deep", "invalid_argument")
     try:
-        return json.dumps(arguments, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
-    except (TypeError, ValueError, RecursionError):
-        return repr(arguments)
+        return None if caller.guard is None else caller.guard.check(call)
+    except RunLimit as limit:
+        if caller.run is not None:
+            caller.run.due = caller.run.due or limit
+        return ToolOutput.failure(str(limit), "failed", guard=limit.limit)
 
 
 def _checked(call: ToolCall, given: Any) -> ToolOutput:
     """The output, if it is one that can be observed: a tool of the host is not type-checked."""
     if not isinstance(given, ToolOutput):
-        return _failure(call, "internal", f"it gave {type(given).__name__}, not a ToolOutput")
+        return fail(call, "internal", f"it gave {type(given).__name__}, not a ToolOutput")
     text, exit_code, metadata = (cast("Any", value) for value in (given.text, given.exit_code, given.metadata))
     if not (isinstance(text, str) and isinstance(exit_code, int) and isinstance(metadata, Mapping)):
-        return _failure(call, "internal", "it gave a ToolOutput whose text, exit code or metadata is of another type")
+        return fail(call, "internal", "it gave a ToolOutput whose text, exit code or metadata is of another type")
     return given
-
-
-def _failure(call: ToolCall, kind: str, reason: str) -> ToolOutput:
-    return ToolOutput.failure(f"{call.name} failed: {reason}", kind)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from a3s_code.errors import A3SError, RunLimit
 from a3s_code.kernel import events
 from a3s_code.kernel.attribution import blame, expect
+from a3s_code.kernel.cleaning import clean_message, clean_request
 from a3s_code.kernel.contracts import Intent, Verification
 from a3s_code.kernel.executor import Caller, ToolExecutor
+from a3s_code.kernel.lifecycle import Lifecycle
 from a3s_code.kernel.messages import Message, Observation, Reply, Text, ToolCall
 from a3s_code.kernel.pairing import interrupted, pair
 from a3s_code.kernel.ports import ChatModel, Execute, Limits, Modules, Prompt, Request
@@ -36,6 +39,7 @@ class AgentLoop:
         self._catalog = catalog
         self._executor = executor
         self._limits = limits
+        self._lifecycle = Lifecycle(modules.hooks, state, model.name, modules.sanitizer.clean)
 
     async def run(self, run: Run, request: Request, after: Sequence[Run] = ()) -> None:
         """Work on `request`, once all in `after` are over, until it is done, fails, reaches a limit or is cancelled.
@@ -58,9 +62,12 @@ class AgentLoop:
             run.fail(error)
         finally:
             self._state.usage += run.usage
+            self._lifecycle.ended(run)
 
     async def _work(self, run: Run, request: Request) -> None:
         harness, state = self._modules, self._state.conversation(request.history)
+        request = clean_request(await self._lifecycle.admit(run, request), harness.sanitizer.clean)
+        caller = Caller("model", run.emit, run, harness.guard())
         with blame("router"):
             intent = expect(Intent, await harness.router.route(request, state))
         run.emit(events.IntentResolved(intent.mode, intent.groups))
@@ -74,7 +81,7 @@ class AgentLoop:
                 prompt = expect(Prompt, await harness.assembler.assemble(intent, plan, tools, state))
             reply = await self._ask(run, state, prompt)
             if calls := reply.message.calls:
-                await self._act(run, state, calls)
+                await self._act(run, state, calls, caller)
             run.emit(events.TurnEnd(run.turns, reply.usage))
             if not calls and reply.stop != "pause":
                 run.status = "verifying"
@@ -84,40 +91,45 @@ class AgentLoop:
                 if run.verification.feedback is None:
                     return
                 run.status = "executing"
-                state.history.append(Message.user(run.verification.feedback))
+                state.history.append(Message.user(harness.sanitizer.clean(run.verification.feedback)))
             with blame("compactor"):
                 shorter = await harness.compactor.compact(state)
                 if shorter is not None:
                     state.history[:] = pair([expect(Message, message) for message in shorter])
             if run.cancelling:
                 return
+            if run.due is not None:
+                raise run.due
             if run.turns >= self._limits.max_tool_rounds:
                 raise RunLimit("turns", f"the run used its {run.turns} model calls (max_tool_rounds)")
 
     async def _ask(self, run: Run, state: SessionState, prompt: Prompt) -> Reply:
         run.turns += 1
         run.emit(events.TurnStart(run.turns))
+        self._lifecycle.asked(run, prompt)
         said: list[str] = []
         try:
             with blame("model"):
-                reply = await read_reply(self._model.stream(prompt), run.emit, said)
+                reply = await read_reply(self._model.stream(prompt), run.emit, said, self._modules.sanitizer)
         except BaseException as error:
             if text := "".join(said):
                 run.text = text
                 if isinstance(error, asyncio.CancelledError):
                     state.history.append(Message("assistant", (Text(text + "\n[interrupted here]"),)))
             raise
-        run.text = reply.message.text or run.text
+        kept = clean_message(reply.message, self._modules.sanitizer.clean)
+        run.text = kept.text or run.text
         run.stop = reply.stop
         run.use(reply.usage)
-        state.history.append(reply.message)
+        state.history.append(kept)
+        self._lifecycle.replied(run, replace(reply, message=kept))
         return reply
 
-    async def _act(self, run: Run, state: SessionState, calls: tuple[ToolCall, ...]) -> None:
+    async def _act(self, run: Run, state: SessionState, calls: tuple[ToolCall, ...], caller: Caller) -> None:
         run.calls += len(calls)
         done: dict[int, Observation] = {}
         try:
-            await self._executor.execute_all(calls, Caller("model", run.emit, run), done)
+            await self._executor.execute_all(calls, caller, done)
         finally:
             seen = tuple(done.get(index) or interrupted(call) for index, call in enumerate(calls))
             state.history.append(Message("tool", seen))

@@ -7,20 +7,22 @@ with it, anything else ends the run as a HarnessError that names the module.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from a3s_code.kernel.contracts import (
     Confirmation,
     Decision,
     Intent,
     Plan,
+    Suggestion,
     Verification,
 )
+from a3s_code.kernel.events import AgentEvent
 from a3s_code.kernel.messages import Delta, Image, Message, Observation, Reply, ToolCall
 from a3s_code.kernel.state import SessionState
-from a3s_code.kernel.tool import Action, ToolCatalog, ToolSpec
+from a3s_code.kernel.tool import Action, ToolCatalog, ToolOutput, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,27 @@ class Policy(Protocol):
         ...
 
 
+Emit = Callable[[AgentEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is asked: the call as it will run, and the decision that asks.
+
+    `shown` is the call's arguments as cleaned and shortened JSON text, `digest` the SHA-256 of all of them as they are.
+    """
+
+    action: Action
+    decision: Decision
+    shown: str
+    digest: str
+
+
 class Confirmer(Protocol):
     """Asks a person."""
 
-    async def confirm(self, action: Action, decision: Decision) -> Confirmation:
-        """May wait as long as the person does; an exception counts as no."""
+    async def confirm(self, question: Question, emit: Emit) -> Confirmation:
+        """May wait as long as the person does, and tells of it by confirmation events. An exception counts as no."""
         ...
 
 
@@ -126,6 +144,60 @@ class Sanitizer(Protocol):
 
     def clean(self, text: str) -> str:
         """Same input, same output; may be called from any thread."""
+        ...
+
+
+class TextStream(Protocol):
+    """Cleans a text that comes in pieces: what comes out, joined, is the whole text cleaned."""
+
+    def feed(self, text: str) -> str:
+        """What can be shown by now; the end is held back as long as it may be the beginning of a secret."""
+        ...
+
+    def finish(self) -> str:
+        """What was held back."""
+        ...
+
+
+class StreamSanitizer(Sanitizer, Protocol):
+    """A sanitizer that also cleans what comes in pieces."""
+
+    def stream(self) -> TextStream: ...
+
+
+class Guard(Protocol):
+    """Watches the calls of one run for a model that goes in circles."""
+
+    def check(self, call: ToolCall) -> ToolOutput | None:
+        """The output in place of the call, or None to go on; raises RunLimit where the run has to end."""
+        ...
+
+    def note(self, call: ToolCall, seen: Observation, changed: bool) -> None:
+        """Called for each call that was carried out; `changed`: it was one that may have changed something."""
+        ...
+
+
+class Watcher(Protocol):
+    """Sees every observation before the next call is judged."""
+
+    def note(self, call: ToolCall, seen: Observation) -> None:
+        """Must return at once; an exception withholds the observation from the model."""
+        ...
+
+
+class Hooks(Protocol):
+    """Calls what the host hooked in. All verbs may be called on any event loop."""
+
+    def listens(self, name: str) -> bool:
+        """Whether any hook wants to hear of `name`; cheap."""
+        ...
+
+    async def consult(self, name: str, payload: Mapping[str, Any], emit: Emit) -> Suggestion:
+        """Ask the gating hooks, in order; never raises: one that fails blocks, and an event says so."""
+        ...
+
+    def observe(self, name: str, payload: Mapping[str, Any], emit: Emit) -> None:
+        """Tell the hooks that only observe; returns at once."""
         ...
 
 
@@ -187,9 +259,11 @@ class Modules:
     assembler: ContextAssembler
     selector: ToolSelector
     gate: SafetyGate
-    sanitizer: Sanitizer
+    sanitizer: StreamSanitizer
     verifier: Verifier
     compactor: Compactor
+    hooks: Hooks
+    guard: Callable[[], Guard]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from a3s_code.errors import ModelProtocolError
 from a3s_code.kernel import events, messages
 from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.messages import Delta, Message, Reply
+from a3s_code.kernel.ports import StreamSanitizer
 
 SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
     messages.TextDelta: events.TextDelta,
@@ -18,26 +19,43 @@ SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
 
 
 async def read_reply(
-    stream: AsyncIterator[Delta | Reply], emit: Callable[[events.AgentEvent], None], said: list[str]
+    stream: AsyncIterator[Delta | Reply],
+    emit: Callable[[events.AgentEvent], None],
+    said: list[str],
+    sanitizer: StreamSanitizer,
 ) -> Reply:
-    """Emit each delta, collect the text in `said`, and give the reply that ends the stream.
+    """Emit each delta, cleaned, collect the text in `said`, and give the reply that ends the stream, as it came.
+
+    The end of a text is held back as long as it may be the beginning of a secret; where the stream breaks off it is
+    never shown.
 
     Raises ModelProtocolError for a stream without a reply, with more than one, or with anything else in it. The
     stream is closed in every case.
     """
     reply: Reply | None = None
+    kind: type[Delta] = messages.TextDelta
+    cleaning = sanitizer.stream()
+
+    def show(text: str) -> None:
+        if text:
+            if kind is messages.TextDelta:
+                said.append(text)
+            emit(SHOWN[kind](text))
+
     try:
         async for piece in stream:
             if reply is not None:
                 raise ModelProtocolError("the stream went on after its reply")
             if isinstance(piece, Reply):
                 reply = _checked(piece)
+                show(cleaning.finish())
                 continue
-            if (event := SHOWN.get(type(piece))) is None:
+            if type(piece) not in SHOWN:
                 raise ModelProtocolError(f"the stream holds {type(piece).__name__}, which is no delta")
-            if isinstance(piece, messages.TextDelta):
-                said.append(piece.text)
-            emit(event(piece.text))
+            if type(piece) is not kind:
+                show(cleaning.finish())
+                kind, cleaning = type(piece), sanitizer.stream()
+            show(cleaning.feed(piece.text))
     finally:
         if (close := getattr(stream, "aclose", None)) is not None:
             await close()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from a3s_code.errors import A3SError, UsageError
+from a3s_code.errors import A3SError, RunLimit, UsageError
 from a3s_code.kernel.contracts import NOT_VERIFIED, Decision, Plan, Price, RunStatus, Usage, Verification
 from a3s_code.kernel.events import AgentEnd, AgentEvent, AgentStart, Error, LimitReached
 from a3s_code.kernel.messages import Message, StopReason, ToolCall
@@ -29,7 +29,8 @@ class SessionState:
     """What a session knows. Owner: the session.
 
     `files` maps real paths to the digest last seen. `changes` counts calls that may have changed the workspace;
-    `verified_changes` is that count when the last verified verdict was reached.
+    `verified_changes` is that count when the last verified verdict was reached. `notices` are events that the next run
+    begins with.
     """
 
     session_id: str
@@ -43,6 +44,7 @@ class SessionState:
     verified_changes: int = 0
     active: dict[str, ActiveTool] = field(default_factory=dict[str, ActiveTool])
     trace: list[TraceEvent] = field(default_factory=list[TraceEvent])
+    notices: list[AgentEvent] = field(default_factory=list[AgentEvent])
 
     def conversation(self, history: Sequence[Message] | None) -> SessionState:
         """The state a run works on: this one, or a view of it with a history of its own."""
@@ -81,6 +83,7 @@ class Run:
         self.turns = 0
         self.calls = 0
         self.refused: list[Refusal] = []
+        self.due: RunLimit | None = None
         self.verification: Verification = NOT_VERIFIED
         self.created_at_ms = now_ms()
         self.updated_at_ms = self.created_at_ms

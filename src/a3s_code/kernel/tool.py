@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from a3s_code.kernel.contracts import Decision, Effect, Origin
-from a3s_code.kernel.messages import ArtifactRef, Image
+from a3s_code.kernel.messages import ArtifactRef, Image, Observation
 
 CHANGING = frozenset({"write", "delete", "exec", "spend", "release"})
 HARMLESS = frozenset({"read", "net"})
+READS = "reads"
+"""The `given` of an exec effect whose command is known to change nothing."""
+
+SandboxMode = Literal["auto", "off", "require"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,13 +61,34 @@ class ArtifactStore(Protocol):
         ...
 
 
+async def _make_no_calls(name: str, arguments: Mapping[str, Any]) -> Observation:
+    raise LookupError(f"{name} cannot be called from here")
+
+
+async def _permit_nothing(arguments: Mapping[str, Any]) -> Decision:
+    return Decision("deny", "nobody can be asked from here", "executor")
+
+
+def _change(name: str, arguments: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _hide_nothing(path: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may know of the call it serves.
+    """What a tool may know of the call it serves, and the doors it may go through.
 
-    `effects` are those the gate approved: a tool acts on their targets and on nothing else. `files` maps the real path
+    `effects` are those the tool declared and the gate approved: a tool acts on their targets and on nothing else;
+    `decision.effects` are the same as the gate compiled them, finer where it read a command. `files` maps the real path
     of each file this session has read or written to the digest of what it saw. `progress` shows output while the
-    tool runs. `environment` is what a child process gets.
+    tool runs. `environment` is what a child process gets, `sandbox` how it is to be confined.
+
+    `call` makes a call of another tool, judged like any other; `changes` tells whether such a call is declared to
+    change something. `permit` has this very call judged with other arguments, and confirmed where it must be: the
+    outcome is allow or deny. `hides` tells whether a rule keeps the file at a real path from being read without a word.
     """
 
     workspace: Path
@@ -78,6 +103,11 @@ class ToolContext:
     environment: Mapping[str, str]
     progress: Callable[[str], None]
     timeout_ms: int | None = None
+    sandbox: SandboxMode = "off"
+    call: Callable[[str, Mapping[str, Any]], Awaitable[Observation]] = _make_no_calls
+    changes: Callable[[str, Mapping[str, Any]], bool] = _change
+    permit: Callable[[Mapping[str, Any]], Awaitable[Decision]] = _permit_nothing
+    hides: Callable[[str], bool] = _hide_nothing
 
 
 class ToolPort(Protocol):
@@ -86,6 +116,9 @@ class ToolPort(Protocol):
     parse may raise ArgumentError and nothing else. effects must be cheap, pure, and complete: what it does not list,
     invoke must not do. It raises ValueError for a path that cannot be one. invoke may be called concurrently, may raise
     (the model sees the message), and must end when cancelled with nothing of it left running.
+
+    A tool that makes calls it knows beforehand may have a method `calls(args)` that gives them as (name, arguments)
+    pairs, for whoever asks what would be decided.
     """
 
     @property
@@ -106,23 +139,29 @@ class ToolPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call as the gate judges it: `arguments` as given, `effects` as the tool declares them."""
+    """One call as the gate judges it: `arguments` as given, `effects` as the tool declares them.
+
+    `grants` are the allow rules of the skill that is active. `calls` are the calls it would make, known beforehand:
+    they count when somebody asks what would be decided, and are judged one by one when they are made.
+    """
 
     call_id: str
     tool: str
     arguments: Mapping[str, Any]
     effects: tuple[Effect, ...]
     origin: Origin
+    grants: tuple[str, ...] = ()
+    calls: tuple[Action, ...] = ()
 
     @property
     def changes(self) -> bool:
         """Whether the call is declared to change something, so that it must not run beside others."""
-        return any(effect.kind in CHANGING for effect in self.effects)
+        return any(effect.kind in CHANGING and effect.given != READS for effect in self.effects)
 
     @property
     def may_change(self) -> bool:
         """Whether the call may have changed something, so that it has to be proved; unknown effects may."""
-        return any(effect.kind not in HARMLESS for effect in self.effects)
+        return any(effect.kind not in HARMLESS and effect.given != READS for effect in self.effects)
 
 
 class ToolCatalog:

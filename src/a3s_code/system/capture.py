@@ -28,10 +28,12 @@ class Captured:
 
 
 class Capture:
-    """Keeps at most `keep` bytes of a stream: half from its beginning, half from its end."""
+    """Keeps a stream of up to `whole` bytes as it is; of a longer one `keep` bytes, half from its beginning, half from
+    its end."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, whole: int = 0) -> None:
         self._half = keep // 2
+        self._whole = whole
         self._head = bytearray()
         self._tail = bytearray()
         self._dropped = 0
@@ -43,10 +45,13 @@ class Capture:
             content = content[room:]
         self._tail += content
         # Cut only when twice too long, so that each byte is moved once.
-        if len(self._tail) > 2 * self._half:
+        if len(self._tail) > max(2 * self._half, self._whole - self._half):
+            self._whole = 0
             self._cut()
 
     def _cut(self) -> None:
+        if self._dropped == 0 and len(self._head) + len(self._tail) <= self._whole:
+            return
         surplus = max(len(self._tail) - self._half, 0)
         self._dropped += surplus
         del self._tail[:surplus]

@@ -9,25 +9,23 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import signal
-import subprocess
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal, Protocol
 
-from a3s_code.system.proctree import Hold, descendants, kill_marked, signal_group
+from a3s_code.system.direct import Direct
+from a3s_code.system.launch import Launched, Start, launcher_command
+from a3s_code.system.sandbox import Sandbox
 
 MARK_NAME = "A3S_CALL"
-TERM_GRACE = 0.5
 QUIET_AFTER_EXIT = 0.2
 LONGEST_AFTER_EXIT = 1.0
 LONGEST_AFTER_KILL = 0.3
-REAP_WAIT = 0.5
 POLL = 0.02
 CHUNK = 65_536
 
@@ -39,7 +37,9 @@ Receiver = Callable[[bytes], None]
 class Command:
     """A program to run: no shell, a session of its own, and `stdin` as its whole input.
 
-    With `merge` what it writes to stderr comes in the stream of stdout, in order.
+    With `merge` what it writes to stderr comes in the stream of stdout, in order. `supervised` puts a launcher above
+    it, where there can be one: nothing that comes of it escapes, at a price of some 10 ms; a sandbox implies it. What
+    it leaves in the background when it ends by itself belongs to `owner`.
     """
 
     argv: tuple[str, ...]
@@ -47,6 +47,56 @@ class Command:
     environment: Mapping[str, str]
     stdin: bytes = b""
     merge: bool = True
+    supervised: bool = False
+    sandbox: Sandbox | None = None
+    owner: str = ""
+
+
+class Program(Protocol):
+    """A program that runs. The verbs do not wait, but for `reap`."""
+
+    grace: float
+
+    @property
+    def descriptor(self) -> int | None:
+        """Readable when there is something to hear; None where hear() has to be called now and then."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """The program itself has ended."""
+        ...
+
+    @property
+    def gone(self) -> bool:
+        """So has all that came of it, as far as is known."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """It ended in a way that left what came of it to be found."""
+        ...
+
+    @property
+    def exit_code(self) -> int:
+        """128 + n where signal n ended it."""
+        ...
+
+    def hear(self) -> bool:
+        """Take note of what has ended; False when there is nothing more to hear."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask for the end of all of it; the grace begins."""
+        ...
+
+    def kill(self) -> None:
+        """End what is found of it by force."""
+        ...
+
+    def reap(self) -> bool:
+        """Let go of what has ended; False where something is left to be ended later."""
+        ...
 
 
 class Interrupt:
@@ -72,87 +122,87 @@ class Interrupt:
 class Child:
     """A running child. Used by one thread: make, watch, then close, which leaves nothing of it running or open.
 
-    A child that exits by itself may leave background processes; those go on, but are not listened to (`detached`).
-    Raises OSError where it cannot be started, ValueError for a NUL in its arguments.
+    A child that exits by itself may leave background processes; those go on, but are not listened to (`detached`), and
+    `left` is then what can end them later. Raises OSError where it cannot be started, ValueError for a NUL.
     """
 
     def __init__(
         self, command: Command, receive: Receiver, receive_errors: Receiver, interrupt: Interrupt, *, pidfd: bool = True
     ) -> None:
         self.detached = False
-        self._mark = uuid.uuid4().hex
+        self.left: Launched | None = None
         self._selector = selectors.DefaultSelector()
         self._pipes: set[int] = set()
         self._heard = 0
-        self._exited = False
-        self._exit_descriptor: int | None = None
         self._interrupt = interrupt.reader
         self._selector.register(self._interrupt, selectors.EVENT_READ)
         try:
-            self._process = self._start(command, receive, receive_errors)
+            self._program: Program = self._start(command, receive, receive_errors, pidfd=pidfd)
         except BaseException:
             self._close_descriptors()
             raise
-        if pidfd and hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):  # an old kernel, or a sandbox that forbids it: then by asking
-                self._exit_descriptor = os.pidfd_open(self._process.pid)
-                self._selector.register(self._exit_descriptor, selectors.EVENT_READ)
+        if self._program.descriptor is not None:
+            self._selector.register(self._program.descriptor, selectors.EVENT_READ)
+        self._asking = self._program.descriptor is None
 
     @property
     def exit_code(self) -> int:
         """128 + n where signal n ended it."""
-        code = self._process.returncode
-        if code is None:
-            return 128 + signal.SIGKILL
-        return code if code >= 0 else 128 - code
+        return self._program.exit_code
 
     def watch(self, deadline: float | None) -> Ending:
         """Read until the child has exited, `deadline` (of time.monotonic) has passed, or the interrupt was set."""
-        while not self._exited:
+        while not self._program.ended:
             if self._turn(deadline):
                 return "interrupted"
-            if deadline is not None and time.monotonic() >= deadline and not self._exited:
+            if deadline is not None and time.monotonic() >= deadline and not self._program.ended:
                 return "timeout"
+        if self._program.lost:
+            self._program.kill()
         self._settle(LONGEST_AFTER_EXIT)
         return "exited"
 
     def kill(self) -> None:
-        """End what is found of the tree: politely, and after a short grace by force. Takes about a second at most."""
-        with contextlib.ExitStack() as stack:
-            holds = [stack.enter_context(Hold(pid)) for pid in descendants(self._process.pid)]
-            signal_group(self._process.pid, signal.SIGTERM)
-            deadline = time.monotonic() + TERM_GRACE
-            while time.monotonic() < deadline and not (self._exited and not self._pipes):
-                self._turn(deadline)
-            signal_group(self._process.pid, signal.SIGKILL)
-            for hold in holds:
-                hold.kill()
-        kill_marked(f"{MARK_NAME}={self._mark}")
-        self._reap()
+        """End all of the tree: politely, and after a short grace by force. Takes about a second at most."""
+        self._program.terminate()
+        deadline = time.monotonic() + self._program.grace
+        while time.monotonic() < deadline and (self._pipes or not self._program.gone):
+            self._turn(deadline)
+        self._program.kill()
+        self._program.reap()
         self._settle(LONGEST_AFTER_KILL)
 
     def close(self) -> None:
-        """Kill what still runs, and let go of every descriptor and of the child's entry in the process table."""
+        """Kill what still runs of a child that has not ended, and let go of every descriptor and process entry."""
         try:
-            if not self._exited:
+            if not self._program.ended:
                 self.kill()
-            self._reap()
+            if not self._program.reap() and isinstance(self._program, Launched):
+                self.left = self._program
         finally:
             self._close_descriptors()
 
-    def _start(self, command: Command, receive: Receiver, receive_errors: Receiver) -> subprocess.Popen[bytes]:
+    def _start(self, command: Command, receive: Receiver, receive_errors: Receiver, *, pidfd: bool) -> Program:
+        mark = uuid.uuid4().hex
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(self._pipe(receive))
             errors = output if command.merge else stack.enter_context(self._pipe(receive_errors))
-            return subprocess.Popen(
+            start = Start(
                 command.argv,
-                cwd=command.cwd,
-                env={**command.environment, MARK_NAME: self._mark},
-                stdin=stack.enter_context(_input(command.stdin)),
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
+                command.cwd,
+                {**command.environment, MARK_NAME: mark},
+                f"{MARK_NAME}={mark}",
+                (stack.enter_context(_input(command.stdin)), output, errors),
             )
+            if command.sandbox is not None:
+                start = replace(start, argv=command.sandbox.wrap(command.argv, command.cwd))
+                ruleset = command.sandbox.open_ruleset()
+                if ruleset is not None:
+                    stack.callback(os.close, ruleset)
+                return Launched(start, ruleset)
+            if command.supervised and launcher_command() is not None:
+                return Launched(start)
+            return Direct(start, pidfd=pidfd)
 
     @contextlib.contextmanager
     def _pipe(self, receive: Receiver) -> Iterator[int]:
@@ -169,20 +219,20 @@ class Child:
     def _turn(self, until: float | None) -> bool:
         """Wait for the next thing to happen, at most to `until`, and take note of it. True: the interrupt was set."""
         wait = None if until is None else max(until - time.monotonic(), 0)
-        asking = self._exit_descriptor is None and not self._exited
-        if asking:
+        if self._asking:
             wait = POLL if wait is None else min(POLL, wait)
         interrupted = False
         for key, _ in self._selector.select(wait):
             if key.fd in self._pipes:
                 self._read(key.fd, key.data)
-                continue
-            # Both stay readable for good: heard once is enough.
-            self._selector.unregister(key.fd)
-            interrupted |= key.fd == self._interrupt
-            self._exited |= key.fd == self._exit_descriptor
-        if asking:
-            self._exited = self._has_exited()
+            elif key.fd == self._interrupt:
+                # It stays readable for good: heard once is enough.
+                self._selector.unregister(key.fd)
+                interrupted = True
+            elif not self._program.hear():
+                self._selector.unregister(key.fd)
+        if self._asking:
+            self._asking = self._program.hear()
         return interrupted
 
     def _read(self, reader: int, receive: Receiver) -> None:
@@ -195,17 +245,12 @@ class Child:
             self._pipes.remove(reader)
             os.close(reader)
 
-    def _has_exited(self) -> bool:
-        # A child that is not waited for keeps its number, so that its group can still be signalled.
-        if hasattr(os, "waitid"):
-            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        return self._process.poll() is not None
-
     def _settle(self, longest: float) -> None:
-        """Take what is still in the pipes; where a background process holds them open, until it is quiet."""
+        """Take what is still in the pipes, and wait for what is still ending; where a background process goes on, until
+        it is quiet."""
         end = time.monotonic() + longest
         quiet = time.monotonic() + QUIET_AFTER_EXIT
-        while self._pipes:
+        while self._pipes or not self._program.gone:
             until = min(quiet, end)
             if time.monotonic() >= until:
                 self.detached = True
@@ -215,27 +260,21 @@ class Child:
             if self._heard != before:
                 quiet = time.monotonic() + QUIET_AFTER_EXIT
 
-    def _reap(self) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nothing can be done from here
-            self._process.wait(REAP_WAIT)
-            self._exited = True
-
     def _close_descriptors(self) -> None:
         self._selector.close()
-        for descriptor in (*self._pipes, self._exit_descriptor):
-            if descriptor is not None:
-                os.close(descriptor)
+        for descriptor in self._pipes:
+            os.close(descriptor)
         self._pipes.clear()
-        self._exit_descriptor = None
 
 
 @contextlib.contextmanager
-def _input(content: bytes) -> Iterator[int | IO[bytes]]:
+def _input(content: bytes) -> Iterator[int]:
     if not content:
-        yield subprocess.DEVNULL
+        with Path(os.devnull).open("rb", 0) as nothing:
+            yield nothing.fileno()
         return
     # A file cannot fill up as a pipe can, so nobody has to write while the child reads.
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.seek(0)
-        yield file
+        yield file.fileno()

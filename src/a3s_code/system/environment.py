@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 SAFE_NAMES = frozenset(
     """
@@ -15,6 +16,8 @@ SAFE_NAMES = frozenset(
     SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS
     """.split()  # noqa: SIM905  # a quoted list would be a page long
 )
+TEMPORARY = ("TMPDIR", "TMP", "TEMP")
+CACHES = {"XDG_CACHE_HOME": ".cache", "npm_config_cache": ".npm", "GOMODCACHE": "go/pkg"}
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 
 
@@ -30,3 +33,16 @@ def child_environment(environ: Mapping[str, str], extra: Iterable[str] = ()) -> 
 
 def _is_harmless(name: str, value: str) -> bool:
     return name.startswith("LC_") or (name.upper() in PROXIES and "@" not in value)
+
+
+def confined_environment(environ: Mapping[str, str], temporary: Path) -> dict[str, str]:
+    """`environ` for a command that may not write everywhere: temporary files go to a folder of its own.
+
+    So do the caches of build tools where their usual place is not there, for then they could not make it either.
+    """
+    moved: dict[str, str] = dict.fromkeys(TEMPORARY, str(temporary))
+    home = Path(environ.get("HOME") or "/")
+    for name, usual in CACHES.items():
+        if name not in environ and not (home / usual).exists():
+            moved[name] = str(temporary / usual.strip("."))
+    return {**environ, **moved}

@@ -40,13 +40,16 @@ class Line:
 class Found:
     """The lines, by path and number, with their context. `total` counts all matching lines, given or not.
 
-    Not `complete`: the time was up. `skipped` counts files that were too large to search.
+    Not `complete`: the time was up, or there were too many files. `skipped` counts files that were too large to search,
+    `hidden` those left out for a rule; `slow` are some on which the expression took too long.
     """
 
     lines: tuple[Line, ...] = ()
     total: int = 0
     complete: bool = True
     skipped: int = 0
+    hidden: int = 0
+    slow: tuple[str, ...] = ()
 
 
 class SearchError(ValueError):
@@ -68,7 +71,7 @@ def cut_line(text: str) -> str:
     text = text.removesuffix("\n").removesuffix("\r")
     if len(text) <= LINE_CHARACTERS:
         return text
-    return f"{text[:LINE_CHARACTERS]}[... {len(text) - LINE_CHARACTERS} more characters]"
+    return f"{text[:LINE_CHARACTERS]}[line cut at {LINE_CHARACTERS} characters]"
 
 
 def limit_lines(lines: Sequence[Line], query: Query) -> tuple[Line, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import ntpath
 import os
 import stat
 from dataclasses import dataclass
@@ -61,6 +63,17 @@ def brief(given: str) -> str:
     return given if len(given) <= SHOWN else f"{given[:SHOWN]}..."
 
 
+def posix_form(given: str) -> str | None:
+    r"""How a path in the manner of Windows (`src\a.py`, `C:\x`) would be written here; None for any other path.
+
+    There are no drives and shares here, so what names one is dropped.
+    """
+    drive, rest = ntpath.splitdrive(given)
+    if "\\" not in given and not (drive and rest.startswith("/")):
+        return None
+    return rest.replace("\\", "/")
+
+
 def is_inside(workspace: Path, real: str | Path) -> bool:
     """Whether a real path is the workspace or beneath it."""
     root = str(workspace).rstrip("/")
@@ -103,4 +116,6 @@ def _link_target(step: str, given: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno == errno.EINVAL:  # a link no more, when it was to be read
+            return None
         raise PathError(f"{brief(given)} cannot be followed: {error.strerror}") from error

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from a3s_code.system import background, scratch
 from a3s_code.system.capture import Capture, Captured, Pieces
 from a3s_code.system.child import Child, Command, Ending, Interrupt
 from a3s_code.system.threads import finish
@@ -22,15 +23,15 @@ KEEP_ERROR_BYTES = 64 * 1024
 STREAM_CHARACTERS = 1024 * 1024
 EXIT_WAIT = 3.0
 
-_running: dict[threading.Thread, Interrupt] = {}
-_owner: int | None = None
+_running: dict[threading.Thread, tuple[str, Interrupt]] = {}
+_process: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
     """How a program ended. `errors` is its stderr where that was not merged into `output`.
 
-    `detached`: a background process still held the output, and was left running. After a timeout nothing was left.
+    `detached`: a background process was left running, or at least held the output. After a timeout nothing was left.
     """
 
     exit_code: int
@@ -47,12 +48,16 @@ async def run(
     timeout_ms: int | None = None,
     on_text: Callable[[str], None] | None = None,
     keep_bytes: int = KEEP_BYTES,
+    whole_bytes: int = 0,
 ) -> Completed:
-    """Run `command` to its end, or kill it with all that is found of it at the timeout or when the caller is cancelled.
+    """Run `command` to its end, or kill it with all that came of it at the timeout or when the caller is cancelled.
+
+    An output up to `whole_bytes` is kept as it is; of a longer one, `keep_bytes`.
 
     A cancellation is raised once the tree is dead, within 2 seconds. `on_text` gets the output as it comes, on this
     event loop, up to STREAM_CHARACTERS. Raises OSError where the program cannot be started, ValueError for a NUL.
     """
+    background.prune()
     loop = asyncio.get_running_loop()
     stream = _Stream(loop, on_text) if on_text is not None else None
     interrupt = Interrupt()
@@ -60,7 +65,7 @@ async def run(
 
     def work() -> None:
         try:
-            completed = _supervise(command, timeout_ms, stream, keep_bytes, interrupt)
+            completed = _supervise(command, timeout_ms, stream, Capture(keep_bytes, whole_bytes), interrupt)
             tell = functools.partial(future.set_result, completed)
         except BaseException as error:  # noqa: BLE001  # carried to the caller's thread, whatever it is
             tell = functools.partial(future.set_exception, error)
@@ -69,16 +74,16 @@ async def run(
         _post(loop, tell)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="a3s-child", daemon=True)
-    _register(thread, interrupt)
+    _register(thread, command.owner, interrupt)
     thread.start()
     return await finish(future, interrupt.set)
 
 
 def _supervise(
-    command: Command, timeout_ms: int | None, stream: _Stream | None, keep_bytes: int, interrupt: Interrupt
+    command: Command, timeout_ms: int | None, stream: _Stream | None, output: Capture, interrupt: Interrupt
 ) -> Completed:
     started = time.monotonic()
-    output, errors = Capture(keep_bytes), Capture(KEEP_ERROR_BYTES)
+    errors = Capture(KEEP_ERROR_BYTES)
 
     def receive(content: bytes) -> None:
         output.add(content)
@@ -92,6 +97,8 @@ def _supervise(
             child.kill()
     finally:
         child.close()
+        if child.left is not None:
+            background.keep(command.owner, child.left)
     if stream is not None:
         stream.add(b"", last=True)
     return Completed(
@@ -127,21 +134,26 @@ def _post(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: o
         loop.call_soon_threadsafe(call, *args)
 
 
-def _register(thread: threading.Thread, interrupt: Interrupt) -> None:
+def end_all(owner: str | None = None) -> None:
+    """End what runs for `owner`, or for everybody: calls, what ended calls left in the background, temporary files.
+
+    Blocks until all of it is dead, about two seconds at most.
+    """
+    if _process == os.getpid():
+        running = [(thread, interrupt) for thread, (whose, interrupt) in _running.items() if owner in (None, whose)]
+        for _, interrupt in running:
+            interrupt.set()
+        for thread, _ in running:
+            thread.join(EXIT_WAIT)
+    background.end_owned(owner)
+    scratch.remove(owner)
+
+
+def _register(thread: threading.Thread, owner: str, interrupt: Interrupt) -> None:
     """Remember a running child, so that it does not outlive this interpreter."""
-    global _owner  # one process, one table
-    if _owner != os.getpid():
+    global _process  # one process, one table
+    if _process != os.getpid():
         _running.clear()  # after a fork: the parent's children are not ours
-        _owner = os.getpid()
-        atexit.register(_end_all)
-    _running[thread] = interrupt
-
-
-def _end_all() -> None:
-    if _owner != os.getpid():
-        return
-    running = list(_running.items())
-    for _, interrupt in running:
-        interrupt.set()
-    for thread, _ in running:
-        thread.join(EXIT_WAIT)
+        _process = os.getpid()
+        atexit.register(end_all)
+    _running[thread] = owner, interrupt

@@ -1,8 +1,9 @@
 """Ending a process and all that came of it.
 
-The process group takes most of a tree. What left the group is found on Linux: as a descendant, before its parents die,
-and by a mark in its environment, which also finds those that made themselves orphans. An orphan outside the group that
-cleared its environment is not found.
+The launcher knows all of its command's tree. This is for what runs without one, and for when a command has stopped or
+killed its launcher: the process group takes most of a tree, and what left the group is found on Linux as a descendant,
+before its parents die, by its session, and by a mark in its environment. An orphan that left the group and the session
+and cleared its environment is not found.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
 PROC = Path("/proc")
+PARENT, SESSION = 1, 3
 SWEEPS = 50
 SWEEP_PAUSE = 0.01
 
@@ -28,26 +30,40 @@ def marked(mark: str) -> list[int]:
 
 def kill_marked(mark: str) -> None:
     """Kill all processes with `mark` in their environment, and those they start meanwhile."""
+    _sweep(lambda: marked(mark))
+
+
+def kill_session(leader: int) -> None:
+    """Kill what is left of the session that `leader` led, and those they start meanwhile; Linux only."""
+    _sweep(lambda: [pid for pid in _pids() if _status(pid, SESSION) == leader])
+
+
+def kill_tree(root: int) -> None:
+    """Kill all that came of `root`, which gets their orphans, and then `root` itself; Linux only."""
+    _sweep(lambda: descendants(root))
+    with Hold(root) as hold:
+        hold.kill()
+
+
+def _sweep(find: Callable[[], list[int]]) -> None:
     for _ in range(SWEEPS):
-        found = marked(mark)
-        if not found:
+        if not (found := find()):
             return
-        for pid in found:
-            with Hold(pid) as hold:
-                # Looked at again: the number may have passed to another process before it was held.
-                if mark.encode() in _read(pid, "environ").split(b"\0"):
-                    hold.kill()
+        with contextlib.ExitStack() as stack:
+            holds = {pid: stack.enter_context(Hold(pid)) for pid in found}
+            # Looked at again: a number may have passed to another process before it was held.
+            for pid in find():
+                if pid in holds:
+                    holds[pid].kill()
         time.sleep(SWEEP_PAUSE)
 
 
 def descendants(root: int) -> list[int]:
-    """The children of `root`, their children, and so on; Linux only."""
+    """The children of `root`, their children, and so on, zombies left out; Linux only."""
     children: dict[int, list[int]] = {}
     for pid in _pids():
-        # The fields after the name, which may itself hold blanks and brackets: state, parent, ...
-        fields = _read(pid, "stat").rpartition(b")")[2].split()
-        if len(fields) > 1:
-            children.setdefault(int(fields[1]), []).append(pid)
+        if (parent := _status(pid, PARENT)) >= 0:
+            children.setdefault(parent, []).append(pid)
     found: list[int] = []
     pending = [root]
     while pending:
@@ -91,6 +107,13 @@ def _pids() -> Iterator[int]:
     except FileNotFoundError:
         return
     yield from (int(name) for name in names if name.isdigit())
+
+
+def _status(pid: int, place: int) -> int:
+    """A field of the process's status; -1 where it is not there, or no more than an entry in the process table."""
+    # The fields after the name, which may itself hold blanks and brackets: state, parent, group, session, ...
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[place]) if len(fields) > place and fields[0] != b"Z" else -1
 
 
 def _read(pid: int, name: str) -> bytes:

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import base64
 import heapq
-import json
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from a3s_code.system.child import Command
+from a3s_code.system.expressions import Pattern
 from a3s_code.system.ignore import repository
-from a3s_code.system.matches import Found, Line, Query, SearchError, cut_line, limit_lines, tree_order
+from a3s_code.system.matches import LINE_CHARACTERS, Found, Line, Query, cut_line, limit_lines, tree_order
 from a3s_code.system.process import Completed, run
+from a3s_code.system.spelling import in_rust
 
-# Hidden files too, and of all ignore files only .gitignore: what the other engine does.
-OPTIONS = (
-    "--no-config",
-    "--hidden",
-    "--no-messages",
-    "--no-ignore-dot",
-    "--no-ignore-global",
-    "--no-ignore-exclude",
-    "--glob=!.git",
-)
+# Hidden files too, and of all ignore files only .gitignore and a repository's own: what the other engine does.
+OPTIONS = ("--no-config", "--hidden", "--no-messages", "--no-ignore-dot", "--no-ignore-global", "--glob=!.git")
 KEEP_BYTES = 256 * 1024 * 1024
+# Four bytes are the longest character: what is longer than this has more characters than are shown.
+COLUMNS = 4 * (LINE_CHARACTERS + 1)
 _COUNT = re.compile(rb"([^\0]+)\0(\d+)\r?\n")
+_ROW = re.compile(rb"([^\0]+)\0(\d+)([:-])([^\n]*)\n")
 _PLAIN_NAME = re.compile(r"(?:[\w.?-]|\*(?!\*)|\{[\w.?-]*(?:,[\w.?-]*)+\})+")
-# Without the offset: it counts in the expression as ripgrep rewrote it.
-_ERROR = re.compile(r"(?:error: |PCRE2: (?:error compiling pattern at offset \d+: )?)(.+)")
 
 
 def find_ripgrep() -> str | None:
@@ -45,40 +37,43 @@ def find_ripgrep() -> str | None:
     return str(beside) if os.access(beside, os.X_OK) else None
 
 
-async def list_files(
-    program: str, root: Path, environment: Mapping[str, str], timeout_ms: int
-) -> tuple[list[str], bool]:
-    """The regular files below `root`, unsorted, and whether these are all."""
-    argv = (program, *OPTIONS, *_repository_option(root), "--files", "--null", "./")
-    done = await _run(argv, root, environment, timeout_ms)
-    names = done.output.head + done.output.tail
-    return [_path(name) for name in names.split(b"\0") if name], not done.timed_out
-
-
 async def search(
-    program: str, query: Query, environment: Mapping[str, str], timeout_ms: int, wanted: Callable[[str], bool]
-) -> Found:
-    """Count all matching lines first, in parallel; then fetch the lines of the first files, enough for the limit."""
+    program: str,
+    query: Query,
+    pattern: Pattern,
+    environment: Mapping[str, str],
+    timeout_ms: int,
+    wanted: Callable[[str], bool],
+    without: Sequence[str] = (),
+) -> Found | None:
+    """Count all matching lines first, in parallel; then fetch the lines of the first files, enough for the limit.
+
+    Of the files below the root those that are `wanted` and are not among `without`, which are not opened. None where
+    this ripgrep does not take the expression, or the root's name.
+    """
     started = time.monotonic()
     folder, where = _where(query)
-    done = await _run(
-        (program, *OPTIONS, *_repository_option(folder), *_pattern(query), "--count", "--null", *where),
-        folder,
-        environment,
-        timeout_ms,
-    )
+    matching = _matching(query, pattern)
+    argv = (program, *OPTIONS, *_repository_option(folder), *matching, *map(_leave_out, without), "--count", "--null")
+    done = await _run((*argv, *where), folder, environment, timeout_ms)
     if done.exit_code == 2 and done.errors.text:
-        raise SearchError(_explain(done.errors.text))
+        return None
     counts = {_path(name): int(number) for name, number in _COUNT.findall(done.output.head + done.output.tail)}
     counts = {path: number for path, number in counts.items() if wanted(path)}
     first = _first_files(counts, query.limit)
     left = timeout_ms - round((time.monotonic() - started) * 1000)
     if not first or left <= 0:
         return Found((), sum(counts.values()), complete=not done.timed_out)
-    argv = (program, *OPTIONS, *_pattern(query), "--json", f"--context={query.context}", f"--max-count={query.limit}")
-    fetched = await _run((*argv, "--", *(f"./{path}" for path in first)), folder, environment, left)
+    fetched = await _run(
+        (program, *_fetching(query), *matching, "--", *(f"./{path}" for path in first)), folder, environment, left
+    )
     lines = limit_lines(_lines(fetched.output.head + fetched.output.tail, first), query)
     return Found(lines, sum(counts.values()), complete=not (done.timed_out or fetched.timed_out))
+
+
+def can_name(path: str) -> bool:
+    """Whether a path can stand in a pattern of ripgrep's command line."""
+    return path.isprintable()  # no lone surrogate, no line end
 
 
 async def _run(argv: tuple[str, ...], cwd: Path, environment: Mapping[str, str], timeout_ms: int) -> Completed:
@@ -93,20 +88,41 @@ def _where(query: Query) -> tuple[Path, tuple[str, ...]]:
     if query.root.is_dir():
         return query.root, ("--", "./")
     # As a find, not as an argument: ripgrep prints binary files that are named to it.
-    name = re.sub(r"([\\*?\[\]{}!])", r"\\\1", query.root.name)
-    return query.root.parent, ("--max-depth=1", f"--glob=/{name}", "--", "./")
+    return query.root.parent, ("--max-depth=1", f"--glob=/{_quoted(query.root.name)}", "--", "./")
 
 
-def _pattern(query: Query) -> tuple[str, ...]:
-    options = ["--engine=auto", "--crlf", f"--regexp={query.pattern}"]
-    if query.ignore_case:
-        options.append("--ignore-case")
+def _leave_out(path: str) -> str:
+    return f"--glob=!/{_quoted(path)}"
+
+
+def _quoted(path: str) -> str:
+    return re.sub(r"([\\*?\[\]{}! ])", r"\\\1", path)
+
+
+def _matching(query: Query, pattern: Pattern) -> tuple[str, ...]:
+    options = [f"--regexp={in_rust(pattern)}"]
     # Types narrow a search down and, unlike globs, bring no ignored file back. They know names only, which is enough
     # here: the paths are looked at afterwards.
     name = (query.only or "").rpartition("/")[2]
     if _PLAIN_NAME.fullmatch(name) and not (query.only or "").startswith("!"):
         options += [f"--type-add=wanted:{name}", "--type=wanted"]
     return tuple(options)
+
+
+def _fetching(query: Query) -> tuple[str, ...]:
+    return (
+        *OPTIONS,
+        "--with-filename",
+        "--line-number",
+        "--null",
+        "--no-heading",
+        "--color=never",
+        "--no-context-separator",
+        f"--max-columns={COLUMNS}",
+        "--max-columns-preview",
+        f"--context={query.context}",
+        f"--max-count={query.limit}",
+    )
 
 
 def _first_files(counts: Mapping[str, int], limit: int) -> list[str]:
@@ -122,26 +138,15 @@ def _first_files(counts: Mapping[str, int], limit: int) -> list[str]:
 
 def _lines(output: bytes, order: list[str]) -> list[Line]:
     by_path: dict[str, list[Line]] = {path: [] for path in order}
-    for record in output.splitlines():
-        entry = json.loads(record)
-        if entry["type"] in ("match", "context"):
-            found = entry["data"]
-            path = _path(_bytes(found["path"]))
-            text = _bytes(found["lines"]).decode("utf-8", "backslashreplace")
-            line = Line(path, found["line_number"], cut_line(text), entry["type"] == "match")
-            by_path.setdefault(path, []).append(line)
+    for line in _rows(output):
+        by_path.setdefault(line.path, []).append(line)
     return [line for lines in by_path.values() for line in lines]
 
 
-def _bytes(value: Mapping[str, Any]) -> bytes:
-    text = value.get("text")
-    return text.encode() if isinstance(text, str) else base64.b64decode(value["bytes"])
+def _rows(output: bytes) -> Iterator[Line]:
+    for name, number, sign, written in _ROW.findall(output):
+        yield Line(_path(name), int(number), cut_line(written.decode("utf-8", "backslashreplace")), sign == b":")
 
 
 def _path(name: bytes) -> str:
     return os.fsdecode(name.removeprefix(b"./"))
-
-
-def _explain(errors: str) -> str:
-    found = _ERROR.findall(errors)
-    return found[-1] if found else errors.splitlines()[0].removeprefix("rg: ")

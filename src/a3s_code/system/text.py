@@ -44,13 +44,17 @@ class Decoded:
 def decode(content: bytes) -> Decoded:
     """The text of a file: by its byte order mark, else UTF-8, else the Western encoding that fits.
 
-    A file that is mostly UTF-8 with a few bad bytes stays UTF-8, with each bad byte as a lone surrogate.
+    A file that is mostly UTF-8 with a few bad bytes stays UTF-8, with each bad byte as a lone surrogate. UTF-16 without
+    a mark is known by its NULs where it is mostly ASCII.
     """
     for bom, encoding in BOMS:
         if content.startswith(bom):
             decoded = _try(content[len(bom) :], TextFormat(encoding, bom))
             if decoded is not None:
                 return decoded
+    unmarked = _unmarked_utf16(content[:SAMPLE_BYTES])
+    if unmarked is not None and (decoded := _try(content, TextFormat(unmarked))) is not None:
+        return decoded
     decoded = _try(content, TextFormat())
     if decoded is not None:
         return decoded
@@ -68,11 +72,26 @@ def _try(content: bytes, form: TextFormat) -> Decoded | None:
         return None
 
 
+def _unmarked_utf16(sample: bytes) -> str | None:
+    """UTF-16 by its shape: every other byte NUL, the bytes between them text."""
+    if b"\0" not in sample or len(sample) < 4:
+        return None
+    for plain, high, encoding in (
+        (sample[0::2], sample[1::2], "utf-16-le"),
+        (sample[1::2], sample[0::2], "utf-16-be"),
+    ):
+        if high.count(0) * 10 >= len(high) * 7 and not _CONTROLS.search(plain):
+            return encoding
+    return None
+
+
 def guess_encoding(sample: bytes) -> str:
     """The encoding of a large file by its beginning."""
     for bom, encoding in BOMS:
         if sample.startswith(bom):
             return encoding
+    if unmarked := _unmarked_utf16(sample[:SAMPLE_BYTES]):
+        return unmarked
     form = decode(sample[: sample.rfind(b"\n") + 1] or sample).format
     return form.encoding
 
@@ -98,23 +117,35 @@ def is_binary(content: bytes) -> bool:
     if any(sample.startswith(bom) for bom, _ in BOMS):
         return False
     if b"\0" in sample:
-        return True
+        return _unmarked_utf16(sample) is None
     controls = len(_CONTROLS.findall(sample))
     whole = sample if len(sample) < SAMPLE_BYTES else sample[:-4]  # a last character may be cut
     return controls * 10 > len(sample) and decode(whole).format.encoding != "utf-8"
 
 
 def newline_at(text: str, position: int) -> str:
-    r"""The line end in use at `position`: of that line, else of the one before, else `\n`."""
+    r"""The line end in use at `position`: of that line, else of the one before, else that of the whole text."""
     end = text.find("\n", position)
     if end < 0:
         end = text.rfind("\n", 0, position)
+    if end < 0:
+        return line_end(text)
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
 
 
-def uses_crlf(text: str) -> bool:
-    r"""Whether most lines of `text` end in `\r\n`."""
-    return text.count("\r\n") * 2 > text.count("\n")
+def line_end(text: str) -> str:
+    r"""What ends most lines of `text`, `\n` where nothing does. A lone `\r` counts only where there is no `\n`."""
+    feeds = text.count("\n")
+    if not feeds:
+        return "\r" if "\r" in text else "\n"
+    return "\r\n" if text.count("\r\n") * 2 > feeds else "\n"
+
+
+def split_lines(text: str, end: str = "\n") -> list[str]:
+    r"""The lines of `text` with their ends, where each `end` ends one; joined they are `text`."""
+    lines = [line + end for line in text.split(end)]
+    last = lines.pop()[: -len(end)]
+    return [*lines, last] if last else lines
 
 
 def with_newlines(text: str, newline: str) -> str:

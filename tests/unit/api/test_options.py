@@ -6,7 +6,17 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from a3s_code import Capability, Check, Harness, PermissionPolicy, SessionOptions, tool
+from a3s_code import (
+    Capability,
+    Check,
+    ConfirmationPolicy,
+    DefaultSecurityProvider,
+    Harness,
+    Hook,
+    PermissionPolicy,
+    SessionOptions,
+    tool,
+)
 from a3s_code.api.options import SessionFields
 from a3s_code.errors import InvalidOption
 from a3s_code.testing import ScriptedModel
@@ -18,16 +28,23 @@ def roll(sides: int) -> str:
     return str(sides)
 
 
+PROVIDER = DefaultSecurityProvider()
 GOOD: dict[str, Any] = {
     "model": "anthropic/some-model",
     "session_id": "my-session.1",
     "permission_policy": PermissionPolicy(allow=["read"]),
+    "confirmation_policy": ConfirmationPolicy(default_timeout_ms=None),
+    "on_confirm": bool,
+    "security_provider": PROVIDER,
+    "hooks": [Hook("h", "pre_tool_use")],
+    "sandbox": "off",
     "tools": [roll],
     "capabilities": [Capability("dice", (roll,))],
     "harness": Harness(),
     "checks": ["make test", {"command": "make lint", "required": False}, Check("make")],
     "max_tool_rounds": 3,
     "tool_timeout_ms": 1_000,
+    "duplicate_tool_call_threshold": 4,
     "llm_api_timeout_ms": 1_000,
     "max_output_tokens": 100,
     "temperature": 0.5,

@@ -285,7 +285,8 @@ def test_unknown_tools_and_arguments_are_typed_results(agent: Agent, tmp_path: P
 
 def test_tool_names_and_definitions_list_all_tools_in_a_fixed_order(agent: Agent, tmp_path: Path) -> None:
     session = agent.session(tmp_path, tools=[nap])
-    names = ["read", "write", "edit", "ls", "glob", "grep", "bash", "nap"]
+    core = ["read", "write", "edit", "patch", "ls", "glob", "grep", "bash", "batch"]
+    names = [*core, "git", "web_fetch", "web_search", "nap"]
     assert session.tool_names() == names
     assert [definition["name"] for definition in session.tool_definitions()] == names
     assert all(definition["parameters"]["type"] == "object" for definition in session.tool_definitions())

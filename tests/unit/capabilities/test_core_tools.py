@@ -1,4 +1,4 @@
-"""The seven tools as a set."""
+"""The tools as a set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from a3s_code.capabilities.core_tools import CORE, CORE_TOOLS, Edit, Read, Write
 from a3s_code.errors import ArgumentError
 from a3s_code.toolkit import Tool
 
-MAX_BYTES = 2_300
+MAX_BYTES = 2_800
 
 
 def test_the_tools_come_in_a_fixed_order() -> None:
-    assert [tool.spec.name for tool in CORE_TOOLS] == ["read", "write", "edit", "ls", "glob", "grep", "bash"]
+    names = ["read", "write", "edit", "patch", "ls", "glob", "grep", "bash", "batch"]
+    assert [tool.spec.name for tool in CORE_TOOLS] == names
     assert CORE.tools is CORE_TOOLS
 
 

@@ -122,6 +122,11 @@ async def test_edits_follow_each_other_without_reading_again(bench: Any) -> None
         (b"a\r\nb\r\n", "a\r\n", "a\n", b"a\nb\r\n"),
         (b"a\rb\n", "a\rb", "c", b"c\n"),
         (b"a\n", "a", "", b"\n"),
+        (b"a\rb\rc", "a\nb", "x\ny\nz", b"x\ry\rz\rc"),
+        (b"a\r\nb\nc\r\nd\n", "a\nb\nc\nd", "a\nB\nc\nd", b"a\r\nB\nc\r\nd\n"),
+        (b"a\r\nb\nc\r\nd\n", "a\nb\nc\nd", "a\nx\ny\nz\nd", b"a\r\nx\r\ny\r\nz\r\nd\n"),
+        (b"a\nb\r\nc\nd\n", "a\nb\nc\nd", "a\nd", b"a\nd\n"),
+        ("plain x\r\n".encode("utf-16-le"), "x", "é", "plain é\r\n".encode("utf-16-le")),
         (b"a(b)*", "(b)*", r"\1\n", rb"a\1\n"),
     ],
 )
@@ -210,3 +215,19 @@ def test_no_edit_is_lost_between_sessions_on_threads(bench: Any) -> None:
     assert len(winners) == 1
     assert file.read_text().startswith(f"count by {winners[0]}\n")
     assert {count.error_kind for _, count in outputs} <= {None, "not_found", "version_conflict"}
+
+
+async def test_a_touched_but_equal_file_is_no_conflict(bench: Any) -> None:
+    file = bench.put("a.py", "one\n")
+    await bench.call(READ, file_path="a.py")
+    file.write_text("one\n")
+    os.utime(file, (1, 1))
+    assert (await bench.call(EDIT, file_path="a.py", old_string="one", new_string="two")).exit_code == 0
+
+
+async def test_a_hard_link_is_broken_and_told(bench: Any) -> None:
+    file = bench.put("a", "old")
+    os.link(file, bench.workspace / "b")
+    output = await bench.call(EDIT, file_path="a", old_string="old", new_string="new")
+    assert output.text == "Edited a. It had another name by hard link, which kept the old content"
+    assert (bench.workspace / "b").read_text() == "old"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from a3s_code.capabilities.core_tools import Grep
+from a3s_code.kernel.tool import ToolOutput
 from a3s_code.system.ripgrep import find_ripgrep
 
 needs_ripgrep = pytest.mark.skipif(find_ripgrep() is None, reason="ripgrep is not installed")
@@ -64,8 +67,22 @@ async def test_a_file_pattern_narrows_and_ignored_files_stay_out(bench: Any, gre
 async def test_many_matches_are_bounded_with_a_note(bench: Any, grep: Grep) -> None:
     bench.put("a.txt", "x\n" * 1000)
     output = await bench.call(grep, pattern="x")
-    assert output.text.endswith("a.txt:200:x\n[200 of 1000 matching lines; narrow the pattern or the path]")
+    assert output.text.endswith("a.txt:200:x\n[200 of 1000 matching lines; narrow the pattern, the glob or the path]")
     assert len(output.value) == 200
+
+
+async def test_long_lines_are_bounded_by_their_bytes(bench: Any, grep: Grep) -> None:
+    bench.put("a.txt", ("x" * 499 + "\n") * 1000)
+    output = await bench.call(grep, pattern="xx", context=20)
+    assert len(output.text) < 103_000
+    assert output.text.endswith("[200 of 1000 matching lines; narrow the pattern, the glob or the path]")
+    bench.put("a.txt", ("x" * 700 + "\n") * 1000)
+    output = await bench.call(grep, pattern="xx")
+    assert len(output.text) < 103_000
+    assert output.text.splitlines()[-2].endswith("x[line cut at 500 characters]")
+    assert output.text.endswith(
+        f"[{len(output.value)} of 1000 matching lines; narrow the pattern, the glob or the path]"
+    )
 
 
 async def test_no_match_is_no_failure(bench: Any, grep: Grep) -> None:
@@ -95,6 +112,82 @@ async def test_an_output_is_searched_by_its_uri(bench: Any, grep: Grep) -> None:
     assert output.value == [{"path": uri, "line": 2, "text": "error: bad é"}]
     gone = await bench.call(grep, pattern="x", path="a3s://tool-output/bash/0")
     assert gone.error_kind == "not_found"
+
+
+async def call_hiding(bench: Any, tool: Any, hides: Callable[[str], bool], **arguments: Any) -> ToolOutput:
+    args = tool.parse(arguments)
+    return await tool.invoke(args, replace(bench.context(tool, args), hides=hides))
+
+
+async def test_what_a_rule_forbids_to_read_is_left_out(bench: Any, grep: Grep) -> None:
+    bench.put(".env", "KEY=needle\n")
+    bench.put("a/secret[1]{a,b}!.txt", "needle\nneedle\n")
+    bench.put("a/b.txt", "needle\n")
+    asked: list[str] = []
+
+    def hides(path: str) -> bool:
+        asked.append(path)
+        return "secret" in path or path.endswith(".env")
+
+    output = await call_hiding(bench, grep, hides, pattern="needle", context=1)
+    assert output.text == "a/b.txt:1:needle\n[2 files left out: a rule forbids reading them]"
+    assert (output.metadata["matches"], len(output.value)) == (1, 1)
+    assert sorted(asked) == sorted(str(bench.workspace / name) for name in (".env", "a/b.txt", "a/secret[1]{a,b}!.txt"))
+    named = await call_hiding(bench, grep, hides, pattern="needle", path="a")
+    assert named.text == "a/b.txt:1:needle\n[1 file left out: a rule forbids reading it]"
+    narrow = await call_hiding(bench, grep, hides, pattern="needle", glob="b.*")
+    assert narrow.text == "a/b.txt:1:needle"
+
+
+async def test_what_is_said_of_a_forbidden_file_does_not_depend_on_its_content(bench: Any, grep: Grep) -> None:
+    bench.put(".env", "KEY=" + "a" * 5000 + "!\n")
+    bench.put("a.txt", "x\n")
+    texts = set()
+    for pattern in ("KEY=a", "KEY=b", "^KEY=(a|aa)+$", "(?!z)KEY=(a|aa)+$", "nowhere"):
+        output = await call_hiding(bench, grep, lambda path: path.endswith(".env"), pattern=pattern)
+        texts.add((output.text, output.error_kind))
+    assert texts == {("no matches\n[1 file left out: a rule forbids reading it]", None)}
+
+
+async def test_a_forbidden_file_is_not_even_opened(bench: Any, grep: Grep) -> None:
+    hidden = bench.put("secret", "needle\n")
+    bench.put("open", "needle\n")
+    long_ago = 1_000_000_000
+    os.utime(hidden, (long_ago, long_ago))
+    os.utime(bench.workspace / "open", (long_ago, long_ago))
+    if not (bench.workspace / "open").read_bytes() or (bench.workspace / "open").stat().st_atime == long_ago:
+        pytest.skip("this file system keeps no time of last access")
+    await call_hiding(bench, grep, lambda path: path.endswith("secret"), pattern="needle")
+    assert hidden.stat().st_atime == long_ago
+
+
+async def test_many_forbidden_files_and_names_that_are_no_text(bench: Any, grep: Grep) -> None:
+    for number in range(3000):
+        bench.put(f"private/{number:04}-{'x' * 20}", "needle\n")
+    bench.put("bad\udce9", "needle\n")
+    bench.put("open", "needle\n")
+    output = await call_hiding(bench, grep, lambda path: "private" in path or "bad" in path, pattern="needle")
+    assert output.text == "open:1:needle\n[3001 files left out: a rule forbids reading them]"
+
+
+async def test_a_file_that_is_named_was_judged_with_the_call(bench: Any, grep: Grep) -> None:
+    bench.put(".env", "needle\n")
+    output = await call_hiding(bench, grep, lambda path: True, pattern="needle", path=".env")
+    assert output.text == ".env:1:needle"
+    uri = bench.artifacts.put("bash", "needle\n", 0).uri
+    assert (await call_hiding(bench, grep, lambda path: True, pattern="needle", path=uri)).text == f"{uri}:1:needle"
+
+
+async def test_a_pattern_that_takes_for_ever_is_told_with_what_was_found(bench: Any) -> None:
+    grep = Grep(lambda: None)
+    bench.put("bad.txt", "a" * 60 + "!\n")
+    bench.put("good.txt", "aaa\n")
+    output = await bench.call(grep, pattern="^(a|aa)+$")
+    first, note = output.text.splitlines()
+    assert first == "good.txt:1:aaa"
+    assert note.startswith("[the pattern takes too long on bad.txt: ")
+    alone = await bench.call(grep, pattern="^(a|aa)+$", path="bad.txt")
+    assert (alone.error_kind, "takes too long on bad.txt" in alone.text) == ("timeout", True)
 
 
 async def test_a_missing_path_is_told(bench: Any, grep: Grep) -> None:

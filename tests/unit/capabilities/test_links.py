@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from a3s_code.capabilities.core_tools import Edit, Glob, Grep, Ls, Read, Write
+from a3s_code.capabilities.core_tools.patch import Patch
 from a3s_code.kernel.tool import ToolPort
 from a3s_code.system.paths import PathError, is_inside
 
@@ -14,18 +15,18 @@ FILE_TOOLS: list[tuple[ToolPort, dict[str, Any]]] = [
     (Read(), {}),
     (Write(), {"content": "changed"}),
     (Edit(), {"old_string": "secret", "new_string": "changed"}),
+    (Patch(), {"diff": "@@ -1 +1 @@\n-secret\n+changed\n"}),
 ]
 FOLDER_TOOLS: list[tuple[ToolPort, dict[str, Any]]] = [
     (Ls(), {}),
     (Glob(), {"pattern": "**"}),
-    (Glob(lambda: None), {"pattern": "**"}),
     (Grep(), {"pattern": "secret"}),
     (Grep(lambda: None), {"pattern": "secret"}),
 ]
 
 
 def with_path(tool: ToolPort, path: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {("file_path" if tool.spec.name in ("read", "write", "edit") else "path"): path, **arguments}
+    return {("file_path" if tool.spec.name in ("read", "write", "edit", "patch") else "path"): path, **arguments}
 
 
 @pytest.fixture

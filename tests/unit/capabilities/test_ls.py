@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from a3s_code.capabilities.core_tools import Ls
@@ -18,6 +19,16 @@ async def test_folders_come_first_and_are_marked(bench: Any) -> None:
     output = await bench.call(LS)
     assert output.text == "src/\n.hidden\na.txt\nb.txt\nlink -> ../outside"
     assert output.value == ["src/", ".hidden", "a.txt", "b.txt", "link -> ../outside"]
+
+
+async def test_what_a_rule_forbids_to_read_is_left_out_and_so_are_links_to_it(bench: Any) -> None:
+    bench.put(".env")
+    bench.put("a.txt")
+    (bench.workspace / "link").symlink_to(".env")
+    args = LS.parse({})
+    env = str(bench.workspace / ".env")
+    output = await LS.invoke(args, replace(bench.context(LS, args), hides=lambda path: path == env))
+    assert (output.text, output.value) == ("a.txt\n[2 files left out: a rule forbids reading them]", ["a.txt"])
 
 
 async def test_an_empty_folder_is_said_to_be_empty(bench: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import threading
 import tracemalloc
 from typing import Any
 
@@ -179,6 +181,49 @@ async def test_a_large_file_of_long_lines_is_cut_line_by_line(bench: Any) -> Non
     output = await bench.call(READ, file_path="long.log")
     assert output.text.count("[line cut at 2000 characters]") == 2
     assert output.text.endswith("     3\tend")
+
+
+async def test_one_line_of_many_megabytes_is_shown_by_its_beginning(bench: Any) -> None:
+    with (bench.workspace / "long").open("wb") as file:
+        for _ in range(100):
+            file.write(b"x" * 1_000_000)
+    tracemalloc.start()
+    output = await bench.call(READ, file_path="long")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert output.text == "     1\t" + "x" * 2000 + "[line cut at 2000 characters]"
+    assert peak < 40_000_000
+
+
+async def test_a_file_that_is_replaced_while_it_is_read_is_read_as_it_was_or_as_it_is(bench: Any) -> None:
+    contents = {letter: (letter * 70 + "\n") * 100_000 for letter in "ab"}
+    known = {digest(content.encode()) for content in contents.values()}
+    file = bench.put("a.txt", contents["a"])
+    done = threading.Event()
+
+    def replace_on() -> None:
+        for turn in itertools.count():
+            if done.is_set():
+                return
+            draft = bench.workspace / "draft"
+            draft.write_text(contents["ab"[turn % 2]])
+            draft.replace(file)
+
+    thread = threading.Thread(target=replace_on)
+    thread.start()
+    try:
+        for _ in range(10):
+            output = await bench.call(READ, file_path="a.txt", offset=99_990)
+            assert len({row.partition("\t")[2] for row in output.text.splitlines()[:-1]}) == 1
+            assert bench.files[str(file)] in known
+    finally:
+        done.set()
+        thread.join()
+
+
+async def test_a_notebook_is_read_as_the_text_it_is(bench: Any) -> None:
+    bench.put("a.ipynb", '{"cells": [{"source": ["x = 1"]}]}\n')
+    assert "x = 1" in (await bench.call(READ, file_path="a.ipynb")).text
 
 
 async def test_what_would_wait_or_act_is_not_opened(bench: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from a3s_code.capabilities.core_tools import Read, Write
 from a3s_code.system.files import digest
+from a3s_code.system.paths import PathError
 
 READ, WRITE = Read(), Write()
 
@@ -45,6 +47,8 @@ async def test_a_file_is_replaced_and_keeps_its_mode(bench: Any) -> None:
         (b"a\r\nb\r\n", "x\ny\n", b"x\r\ny\r\n", "CRLF"),
         (b"a\r\nb\r\n", "x\r\ny\n", b"x\r\ny\n", ""),
         (b"a\nb\n", "x\ny\n", b"x\ny\n", ""),
+        (b"a\rb\r", "x\ny\n", b"x\ry\r", "(CR line ends, as before)"),
+        ("plain\r\n".encode("utf-16-be"), "é\n", "é\r\n".encode("utf-16-be"), "CRLF"),
         (b"\xef\xbb\xbfa\n", "é\n", b"\xef\xbb\xbf\xc3\xa9\n", ""),
         (b"\xef\xbb\xbfa\n", "\ufeffé\n", b"\xef\xbb\xbf\xc3\xa9\n", ""),
         ("\ufeffa\r\n".encode("utf-16-le"), "é\n", "\ufeffé\r\n".encode("utf-16-le"), "CRLF"),
@@ -106,7 +110,9 @@ async def test_a_link_inside_is_written_through_and_stays(bench: Any) -> None:
 async def test_what_cannot_be_written_is_told(bench: Any) -> None:
     bench.put("file", "")
     assert (await bench.call(WRITE, file_path=".", content="")).error_kind == "unsupported"
-    assert (await bench.call(WRITE, file_path="file/below", content="")).text == "file/below: Not a directory"
+    assert (await bench.call(WRITE, file_path="file/below", content="")).text == (
+        "file/below: Not a directory; nothing was changed"
+    )
     lone = await bench.call(WRITE, file_path="a", content="\ud800")
     assert (lone.error_kind, "surrogate" in lone.text) == ("invalid_argument", True)
     assert not (bench.workspace / "a").exists()
@@ -121,3 +127,38 @@ async def test_a_folder_that_takes_no_files_is_told(bench: Any) -> None:
     output = await bench.call(WRITE, file_path="/proc/self/x", content="x")
     assert output.text == "/proc/self/x cannot be created: nothing can be made in that folder"
     assert output.error_kind == "failed"
+
+
+async def test_a_hard_link_is_broken_and_told(bench: Any) -> None:
+    file = bench.put("a", "old")
+    for name in ("b", "c"):
+        os.link(file, bench.workspace / name)
+    output = await bench.call(WRITE, file_path="a", content="new")
+    assert output.text.endswith("1 line, 3 bytes. It had 2 other names by hard link, which kept the old content")
+    assert (bench.workspace / "b").read_text() == "old"
+
+
+@pytest.mark.parametrize("given", ["src\\new.py", "C:\\new.py", "C:/new.py", "src\\..\\..\\new.py"])
+async def test_a_path_of_windows_makes_no_odd_file(bench: Any, given: str) -> None:
+    bench.put("src/a.py")
+    with pytest.raises(PathError, match=r"paths are written with / and without a drive: .*new\.py"):
+        await bench.call(WRITE, file_path=given, content="x")
+    bench.put("odd\\name", "old")
+    assert (await bench.call(WRITE, file_path="odd\\name", content="new")).exit_code == 0
+    assert sorted(os.listdir(bench.workspace)) == ["odd\\name", "src"]
+
+
+async def test_special_files_are_refused_at_once(bench: Any) -> None:
+    os.mkfifo(bench.workspace / "fifo")
+    async with asyncio.timeout(5):
+        for name in ("fifo", "/dev/null", "."):
+            output = await bench.call(WRITE, file_path=name, content="x")
+            assert (output.error_kind, "not a regular file" in output.text) == ("unsupported", True)
+
+
+async def test_a_dangling_link_is_written_where_it_leads(bench: Any) -> None:
+    (bench.workspace / "link").symlink_to("made/later.txt")
+    output = await bench.call(WRITE, file_path="link", content="x")
+    assert output.metadata["file_path"] == "made/later.txt"
+    assert (bench.workspace / "link").is_symlink()
+    assert (bench.workspace / "made" / "later.txt").read_text() == "x"

@@ -13,11 +13,16 @@ import pytest
 from a3s_code.errors import HarnessError, ModelProtocolError
 from a3s_code.harness.compaction.compactor import WholeHistory
 from a3s_code.harness.context.assembler import PromptAssembler
+from a3s_code.harness.hooks import HookEngine
 from a3s_code.harness.intent import PlainRouter
 from a3s_code.harness.planning import NoPlanner
+from a3s_code.harness.safety.confirmation import ConfirmationPolicy, Confirmations
+from a3s_code.harness.safety.repetition import RepetitionGuard
+from a3s_code.harness.safety.sanitize import TextSanitizer
 from a3s_code.harness.selection import CoreSelector
+from a3s_code.kernel.authorization import Authorization
 from a3s_code.kernel.contracts import Decision, Effect, Usage, Verification
-from a3s_code.kernel.executor import ToolExecutor
+from a3s_code.kernel.executor import Surroundings, ToolExecutor
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
 from a3s_code.kernel.messages import Message, Reply, Text, TextDelta, ToolCall
@@ -27,6 +32,8 @@ from a3s_code.kernel.tool import Action, ToolCatalog, ToolContext, ToolOutput, T
 from a3s_code.stores.artifacts import MemoryArtifactStore
 from a3s_code.system.clock import SystemClock
 from a3s_code.testing import ScriptedModel
+
+NOBODY = Confirmations(ConfirmationPolicy(), None, SystemClock())
 
 
 class Echo:
@@ -49,11 +56,6 @@ class Echo:
 class AllowAll:
     async def decide(self, action: Action) -> Decision:
         return Decision("allow")
-
-
-class AsIs:
-    def clean(self, text: str) -> str:
-        return text
 
 
 class Content:
@@ -82,21 +84,16 @@ class Stage:
             "assembler": PromptAssembler(),
             "selector": CoreSelector(),
             "gate": AllowAll(),
-            "sanitizer": AsIs(),
+            "sanitizer": TextSanitizer(),
             "verifier": Content(),
             "compactor": WholeHistory(),
+            "hooks": HookEngine(),
+            "guard": RepetitionGuard,
         }
         parts = Modules(**{**defaults, **modules})
-        executor = ToolExecutor(
-            self.state,
-            catalog,
-            parts.gate,
-            parts.sanitizer,
-            MemoryArtifactStore(),
-            clock=self.clock,
-            limits=limits,
-            environment={},
-        )
+        authorization = Authorization(parts.gate, NOBODY, parts.hooks, "session-1")
+        surroundings = Surroundings(self.clock, limits, MemoryArtifactStore(), {})
+        executor = ToolExecutor(self.state, catalog, authorization, parts.sanitizer, parts.hooks, surroundings)
         self.loop = AgentLoop(self.state, parts, self.model, catalog, executor, limits)
 
     def begin(self, prompt: str = "go", history: Sequence[Message] | None = None) -> Run:

@@ -30,6 +30,19 @@ def test_a_long_output_keeps_its_ends_and_counts_the_rest() -> None:
         assert "[4800 bytes left out]" in captured.text
 
 
+def test_an_output_that_fits_is_kept_as_it_is() -> None:
+    content = random.Random(5).randbytes(3000)
+    for size in (1, 100, 3000):
+        for whole, omitted in ((3000, 0), (2999, 2800), (0, 2800)):
+            capture = Capture(200, whole)
+            for start in range(0, len(content), size):
+                capture.add(content[start : start + size])
+            captured = capture.captured()
+            assert captured.omitted == omitted
+            kept = captured.head + captured.tail
+            assert kept == (content if not omitted else content[:100] + content[-100:])
+
+
 def test_the_middle_takes_no_memory() -> None:
     capture = Capture(1000)
     for _ in range(10_000):

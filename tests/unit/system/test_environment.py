@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from a3s_code.system.environment import child_environment
+from a3s_code.system.environment import child_environment, confined_environment
 
 
 def test_what_programs_need_is_passed_on() -> None:
@@ -42,6 +43,19 @@ def test_a_proxy_with_a_password_stays_here() -> None:
 
 def test_a_host_can_add_names() -> None:
     assert child_environment({"MY_FLAG": "1", "OTHER": "2"}, ["MY_FLAG"]) == {"MY_FLAG": "1"}
+
+
+def test_temporary_files_of_the_confined_go_to_their_folder(tmp_path: Path) -> None:
+    (tmp_path / ".cache").mkdir()
+    given = {"HOME": str(tmp_path), "TMPDIR": "/tmp", "GOMODCACHE": "/mod"}
+    assert confined_environment(given, Path("/own")) == {
+        "HOME": str(tmp_path),
+        "TMPDIR": "/own",
+        "TMP": "/own",
+        "TEMP": "/own",
+        "GOMODCACHE": "/mod",
+        "npm_config_cache": "/own/npm",
+    }
 
 
 def test_a_shell_runs_with_it() -> None:

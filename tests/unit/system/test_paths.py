@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from a3s_code.system.paths import PathError, is_inside, relative, resolve
+from a3s_code.system.paths import PathError, is_inside, posix_form, relative, resolve
 
 
 @pytest.fixture
@@ -115,3 +116,55 @@ def test_a_very_long_path_is_not_told_whole(workspace: Path) -> None:
     with pytest.raises(PathError, match="too long") as caught:
         resolve(workspace, "x" * 5000)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ("src\\a.py", "src/a.py"),
+        ("src\\sub/a.py", "src/sub/a.py"),
+        (".\\a.py", "./a.py"),
+        ("..\\..\\a.py", "../../a.py"),
+        ("C:\\work\\a.py", "/work/a.py"),
+        ("C:/work/a.py", "/work/a.py"),
+        ("c:a\\b", "a/b"),
+        ("\\\\server\\share\\x\\a.py", "/x/a.py"),
+        ("\\\\?\\C:\\x", "/x"),
+        ("src/a.py", None),
+        ("/etc/passwd", None),
+        ("C:a.py", None),
+        ("a:b/c", None),
+        ("http://x/y", None),
+        ("~/x", None),
+        ("", None),
+    ],
+)
+def test_a_path_in_the_manner_of_windows_is_known_and_spelt_anew(given: str, plain: str | None) -> None:
+    assert posix_form(given) == plain
+
+
+def test_a_backslash_is_no_separator(workspace: Path) -> None:
+    (workspace / "odd\\name").write_text("x")
+    assert resolve(workspace, "odd\\name").real == workspace / "odd\\name"
+    assert resolve(workspace, "odd\\name").exists
+    assert not resolve(workspace, "src\\a.py").exists
+
+
+def test_links_that_come_and_go_are_no_error(workspace: Path) -> None:
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            (workspace / "src").rename(workspace / "aside")
+            (workspace / "src").symlink_to(workspace.parent)
+            (workspace / "src").unlink()
+            (workspace / "aside").rename(workspace / "src")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        found = {resolve(workspace, "src/a.py").real for _ in range(2000)}
+    finally:
+        stop.set()
+        thread.join()
+    assert found <= {workspace / "src" / "a.py", workspace.parent / "a.py"}

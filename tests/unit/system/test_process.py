@@ -10,7 +10,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -22,8 +24,22 @@ ENVIRONMENT = {"PATH": os.environ["PATH"]}
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
 
-def shell(command: str, *, stdin: bytes = b"", merge: bool = True, **extra: str) -> Command:
-    return Command(("bash", "-c", command), Path("/"), {**ENVIRONMENT, **extra}, stdin, merge)
+class Shell(Protocol):
+    def __call__(self, command: str, *, stdin: bytes = b"", merge: bool = True, **extra: str) -> Command: ...
+
+
+@pytest.fixture(params=["launched", "direct"])
+def shell(request: pytest.FixtureRequest) -> Shell:
+    """Makes commands of the shell, for each of the two ways to run one."""
+    if request.param == "launched" and sys.platform != "linux":
+        pytest.skip("there is a launcher on Linux only")
+
+    def make(command: str, *, stdin: bytes = b"", merge: bool = True, **extra: str) -> Command:
+        environment = {**ENVIRONMENT, **extra}
+        supervised = request.param == "launched"
+        return Command(("bash", "-c", command), Path("/"), environment, stdin, merge, supervised)
+
+    return make
 
 
 def living(mark: str) -> list[int]:
@@ -37,28 +53,28 @@ async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_output_and_errors_come_in_order_with_the_exit_code() -> None:
+async def test_output_and_errors_come_in_order_with_the_exit_code(shell: Shell) -> None:
     done = await process.run(shell("echo one; echo two >&2; echo three; exit 3"))
     assert done.output.text == "one\ntwo\nthree\n"
     assert (done.exit_code, done.timed_out, done.detached) == (3, False, False)
 
 
-async def test_errors_can_be_kept_apart() -> None:
+async def test_errors_can_be_kept_apart(shell: Shell) -> None:
     done = await process.run(shell("echo one; echo two >&2", merge=False))
     assert (done.output.text, done.errors.text) == ("one\n", "two\n")
 
 
-async def test_a_signal_is_told_as_a_shell_does() -> None:
+async def test_a_signal_is_told_as_a_shell_does(shell: Shell) -> None:
     assert (await process.run(shell("kill -9 $$"))).exit_code == 137
 
 
-async def test_there_is_no_input_unless_given() -> None:
+async def test_there_is_no_input_unless_given(shell: Shell) -> None:
     assert (await process.run(shell("cat; echo end"))).output.text == "end\n"
     big = b"x" * 1_000_000
     assert (await process.run(shell("wc -c", stdin=big))).output.text.strip() == "1000000"
 
 
-async def test_output_is_streamed_as_it_comes_and_characters_stay_whole() -> None:
+async def test_output_is_streamed_as_it_comes_and_characters_stay_whole(shell: Shell) -> None:
     pieces: list[tuple[float, str]] = []
     command = r"printf 'a\xc3'; sleep 0.3; printf '\xa9 \xff'"
     done = await process.run(shell(command), on_text=lambda text: pieces.append((time.monotonic(), text)))
@@ -67,7 +83,7 @@ async def test_output_is_streamed_as_it_comes_and_characters_stay_whole() -> Non
     assert pieces[-1][0] - pieces[0][0] >= 0.15
 
 
-async def test_a_flood_is_bounded_in_memory_and_in_the_stream() -> None:
+async def test_a_flood_is_bounded_in_memory_and_in_the_stream(shell: Shell) -> None:
     streamed = 0
 
     def count(text: str) -> None:
@@ -81,7 +97,7 @@ async def test_a_flood_is_bounded_in_memory_and_in_the_stream() -> None:
     assert done.output.text.endswith("last\n")
 
 
-async def test_a_background_process_does_not_hold_up_the_end() -> None:
+async def test_a_background_process_does_not_hold_up_the_end(shell: Shell) -> None:
     name = f"A3S_TEST={uuid.uuid4().hex}"
     started = time.monotonic()
     done = await process.run(shell(f"export {name}; sleep 30 & echo started"))
@@ -91,7 +107,7 @@ async def test_a_background_process_does_not_hold_up_the_end() -> None:
     kill_marked(name)
 
 
-async def test_a_background_process_that_prints_on_does_not_hold_up_the_end() -> None:
+async def test_a_background_process_that_prints_on_does_not_hold_up_the_end(shell: Shell) -> None:
     name = f"A3S_TEST={uuid.uuid4().hex}"
     started = time.monotonic()
     done = await process.run(shell(f"export {name}; (while sleep 0.05; do echo tick; done) & echo started"))
@@ -100,7 +116,7 @@ async def test_a_background_process_that_prints_on_does_not_hold_up_the_end() ->
     kill_marked(name)
 
 
-async def test_output_after_closing_the_pipe_early_does_not_end_the_watch() -> None:
+async def test_output_after_closing_the_pipe_early_does_not_end_the_watch(shell: Shell) -> None:
     started = time.monotonic()
     done = await process.run(shell("exec >&- 2>&-; sleep 0.3; exit 4"))
     assert done.exit_code == 4
@@ -119,7 +135,7 @@ TREES = {
 
 @on_linux
 @pytest.mark.parametrize("tree", TREES)
-async def test_at_the_timeout_the_whole_tree_dies(tree: str) -> None:
+async def test_at_the_timeout_the_whole_tree_dies(shell: Shell, tree: str) -> None:
     mark = uuid.uuid4().hex
     started = time.monotonic()
     done = await process.run(shell(f"echo before; {TREES[tree]}", A3S_TEST=mark), timeout_ms=300)
@@ -131,7 +147,7 @@ async def test_at_the_timeout_the_whole_tree_dies(tree: str) -> None:
 
 @on_linux
 @pytest.mark.parametrize("tree", TREES)
-async def test_a_cancelled_call_ends_when_the_whole_tree_is_dead(tree: str) -> None:
+async def test_a_cancelled_call_ends_when_the_whole_tree_is_dead(shell: Shell, tree: str) -> None:
     mark = uuid.uuid4().hex
     task = asyncio.create_task(process.run(shell(TREES[tree], A3S_TEST=mark)))
     await until(lambda: len(living(f"A3S_TEST={mark}")) >= (1 if tree in ("silent", "flood") else 2))
@@ -146,7 +162,7 @@ async def test_a_cancelled_call_ends_when_the_whole_tree_is_dead(tree: str) -> N
 
 
 @on_linux
-async def test_a_child_that_hides_its_environment_is_found_by_its_parents() -> None:
+async def test_a_child_that_hides_its_environment_is_found_by_its_parents(shell: Shell) -> None:
     name = f"a3s-{uuid.uuid4().hex[:8]}"
     command = f"env -i setsid bash -c 'exec -a {name} sleep 300' & sleep 300"
 
@@ -161,13 +177,13 @@ async def test_a_child_that_hides_its_environment_is_found_by_its_parents() -> N
     assert hidden() == ""
 
 
-async def test_a_polite_command_may_say_good_bye() -> None:
+async def test_a_polite_command_may_say_good_bye(shell: Shell) -> None:
     done = await process.run(shell("trap 'echo bye; exit 9' TERM; echo up; sleep 300 & wait"), timeout_ms=300)
     assert done.timed_out
     assert done.output.text == "up\nbye\n"
 
 
-async def test_nothing_is_left_open_or_undead() -> None:
+async def test_nothing_is_left_open_or_undead(shell: Shell) -> None:
     await process.run(shell("true"))
     before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     threads = threading.active_count()
@@ -182,7 +198,7 @@ async def test_nothing_is_left_open_or_undead() -> None:
         assert descendants(os.getpid()) == []
 
 
-async def test_what_cannot_be_started_is_an_error() -> None:
+async def test_what_cannot_be_started_is_an_error(shell: Shell) -> None:
     with pytest.raises(FileNotFoundError):
         await process.run(Command(("bash", "-c", "true"), Path("/no/such/folder"), ENVIRONMENT))
     with pytest.raises(ValueError, match="null byte"):
@@ -191,14 +207,14 @@ async def test_what_cannot_be_started_is_an_error() -> None:
         await process.run(shell("x" * 3_000_000))
 
 
-async def test_many_run_at_once() -> None:
+async def test_many_run_at_once(shell: Shell) -> None:
     started = time.monotonic()
     done = await asyncio.gather(*(process.run(shell(f"sleep 0.3; echo {number}")) for number in range(20)))
     assert [item.output.text for item in done] == [f"{number}\n" for number in range(20)]
     assert time.monotonic() - started < 3
 
 
-def test_it_works_on_a_loop_in_any_thread() -> None:
+def test_it_works_on_a_loop_in_any_thread(shell: Shell) -> None:
     outputs: list[str] = []
 
     def work() -> None:
@@ -211,7 +227,7 @@ def test_it_works_on_a_loop_in_any_thread() -> None:
 
 
 @on_linux
-def test_a_loop_that_is_torn_down_takes_its_children_along() -> None:
+def test_a_loop_that_is_torn_down_takes_its_children_along(shell: Shell) -> None:
     mark = uuid.uuid4().hex
 
     async def leave() -> None:
@@ -242,7 +258,7 @@ def test_an_interpreter_that_exits_takes_its_children_along(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("pidfd", [True, False])
-def test_the_exit_is_seen_with_and_without_a_descriptor_for_it(pidfd: bool) -> None:
+def test_the_exit_is_seen_with_and_without_a_descriptor_for_it(shell: Shell, pidfd: bool) -> None:
     for command, ending in (("exec >&- 2>&-; sleep 0.2; exit 5", "exited"), ("sleep 300", "timeout")):
         interrupt = Interrupt()
         child = Child(shell(command), bytearray().extend, bytearray().extend, interrupt, pidfd=pidfd)
@@ -260,3 +276,95 @@ def test_an_interrupt_may_come_after_the_end() -> None:
     before = set(os.listdir("/dev/fd"))
     interrupt.set()
     assert set(os.listdir("/dev/fd")) == before
+
+
+HOSTILE = {
+    "kills its launcher": "kill -9 $PPID; sleep 300",
+    "kills its launcher beside an empty environment": "env -i /bin/sleep 300 & sleep 0.1; kill -9 $PPID; sleep 300",
+    "kills its launcher beside another session": "setsid sleep 300 & sleep 0.1; kill -9 $PPID; sleep 300",
+    "stops its launcher": "env -i setsid -f /bin/sleep 300; kill -STOP $PPID; sleep 300",
+    "forks without end": "while :; do (setsid sleep 300 &) ; done",
+}
+
+
+@on_linux
+@pytest.mark.parametrize("deed", HOSTILE)
+async def test_a_command_cannot_get_rid_of_its_launcher(deed: str, tmp_path: Path) -> None:
+    """What it starts works in a folder of its own, which tells it from all others whatever its environment."""
+    folder = tmp_path.resolve()
+    started = time.monotonic()
+    command = Command(("bash", "-c", f"echo up; {HOSTILE[deed]}"), folder, ENVIRONMENT, supervised=True)
+    done = await process.run(command, timeout_ms=800)
+    assert time.monotonic() - started < 0.8 + 2
+    assert done.output.text.startswith("up\n")
+    assert done.exit_code != 0
+    assert working_in(folder) == []
+
+
+def working_in(folder: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if entry.readlink() == folder:
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@on_linux
+async def test_a_launcher_does_not_heed_signals() -> None:
+    script = "kill $PPID; kill -INT $PPID; kill -HUP $PPID; kill -USR1 $PPID; sleep 0.3; echo on"
+    command = Command(("bash", "-c", script), Path("/"), ENVIRONMENT, supervised=True)
+    assert (await process.run(command)).output.text == "on\n"
+
+
+@on_linux
+async def test_a_silent_background_process_is_told_too() -> None:
+    command = Command(
+        ("bash", "-c", "sleep 300 >/dev/null 2>&1 &"), Path("/"), ENVIRONMENT, supervised=True, owner="me"
+    )
+    assert (await process.run(command)).detached
+    process.end_all("me")
+    command = replace(command, argv=("bash", "-c", "sleep 0.05 >/dev/null 2>&1 &"))
+    assert not (await process.run(command)).detached
+
+
+@on_linux
+async def test_a_background_process_that_ends_by_itself_leaves_nothing() -> None:
+    command = Command(("bash", "-c", "sleep 0.4 &"), Path("/"), ENVIRONMENT, supervised=True, owner="me")
+    await process.run(replace(command, argv=("true",)))
+    before = len(os.listdir("/proc/self/fd"))
+    assert (await process.run(command)).detached
+    await asyncio.sleep(0.5)
+    await process.run(replace(command, argv=("true",)))
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert descendants(os.getpid()) == []
+
+
+@on_linux
+def test_a_copy_of_the_host_does_not_keep_commands_alive(tmp_path: Path) -> None:
+    """A fork of the host holds all its descriptors, so the launcher cannot tell by those that the host is gone."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio, os, sys, time\n"
+        "from pathlib import Path\n"
+        "from a3s_code.system.process import run\n"
+        "from a3s_code.system.child import Command\n"
+        "command = Command(('bash', '-c', 'env -i setsid -f /bin/sleep 300; echo up; sleep 300'), Path(sys.argv[1]),\n"
+        "                  dict(os.environ), supervised=True)\n"
+        "def copy(_):\n"
+        "    if os.fork() == 0:\n"
+        "        time.sleep(6)\n"
+        "        os._exit(0)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "asyncio.run(run(command, on_text=copy))\n"
+    )
+    folder = (tmp_path / "folder").resolve()
+    folder.mkdir()
+    with subprocess.Popen([sys.executable, script, folder], stdout=subprocess.DEVNULL) as host:
+        host.wait(20)
+    end = time.monotonic() + 2
+    while working_in(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert working_in(folder) == []

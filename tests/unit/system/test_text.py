@@ -11,9 +11,10 @@ from a3s_code.system.text import (
     decode,
     guess_encoding,
     is_binary,
+    line_end,
     newline_at,
     readable,
-    uses_crlf,
+    split_lines,
     with_newlines,
 )
 
@@ -93,8 +94,6 @@ def test_the_line_end_at_a_place_is_that_of_its_line() -> None:
 def test_bare_line_ends_are_replaced_and_full_ones_kept() -> None:
     assert with_newlines("a\nb\r\nc", "\r\n") == "a\r\nb\r\nc"
     assert with_newlines("a\nb", "\n") == "a\nb"
-    assert uses_crlf("a\r\nb\r\nc\n")
-    assert not uses_crlf("a\nb\r\n\n")
 
 
 @pytest.mark.parametrize(("text", "lines"), [("", 0), ("a", 1), ("a\n", 1), ("a\nb", 2), ("\n\n", 2)])
@@ -106,3 +105,30 @@ def test_a_large_file_is_judged_by_its_beginning() -> None:
     assert guess_encoding("grüße\n".encode()[:-2]) == "utf-8"
     assert guess_encoding(SAMPLES["utf-16-be"]) == "utf-16-be"
     assert guess_encoding("naïve\ncafé\n".encode("latin-1")) == "cp1252"
+
+
+def test_utf16_without_a_mark_is_known_by_its_shape() -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        content = "plain text, grüße\r\n".encode(encoding)
+        assert decode(content).text == "plain text, grüße\r\n"
+        assert decode(content).format.encode(decode(content).text) == content
+        assert not is_binary(content)
+        assert guess_encoding(content * 100) == encoding
+    for binary in (b"\x01\0\x02\0\x03\0", b"a\0", b"\0\0\0\0\0\0", b"\0a\0b\0\0\0\0c\0d\x01\0"):
+        assert is_binary(binary)
+
+
+def test_the_line_end_of_a_text_is_that_of_most_lines() -> None:
+    assert line_end("a\r\nb\r\nc\n") == "\r\n"
+    assert line_end("a\nb\r\n\n") == "\n"
+    assert line_end("a\rb\r") == "\r"
+    assert line_end("a\rb\n") == "\n"
+    assert line_end("a") == line_end("") == "\n"
+    assert newline_at("a\rb\r", 1) == "\r"
+
+
+def test_lines_keep_their_ends() -> None:
+    assert split_lines("a\r\nb\n\nc") == ["a\r\n", "b\n", "\n", "c"]
+    assert split_lines("a\rb\r", "\r") == ["a\r", "b\r"]
+    assert split_lines("a\x0bb\x0c\x85\u2028c\n") == ["a\x0bb\x0c\x85\u2028c\n"]
+    assert split_lines("") == []

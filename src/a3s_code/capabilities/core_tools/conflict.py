@@ -19,7 +19,7 @@ _guard = threading.Lock()
 def lock_of(real: Path) -> threading.Lock:
     """The lock of one file in this process: whoever holds it reads, compares, writes and remembers as one step.
 
-    Against other processes the digest at the moment of writing is the only guard. To be taken in a worker thread.
+    Other processes are kept apart for the moment of comparing and replacing (system.files). Taken in a worker thread.
     """
     with _guard:
         return _locks.setdefault(real, threading.Lock())

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from a3s_code.capabilities.core_tools.conflict import lock_of, require_unchanged
+from a3s_code.capabilities.core_tools.conflict import lock_of
 from a3s_code.capabilities.core_tools.difference import short_diff
 from a3s_code.capabilities.core_tools.likeness import find_nearest
-from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
+from a3s_code.capabilities.core_tools.original import load, note_links
+from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool
 from a3s_code.kernel.tool import ToolContext, ToolOutput
-from a3s_code.system.files import FileChanged, FileTooLarge, digest, read_bytes, write_atomic
+from a3s_code.system.files import FileChanged, digest, write_atomic
 from a3s_code.system.paths import Resolved
-from a3s_code.system.text import Decoded, decode, is_binary, newline_at, readable, with_newlines
+from a3s_code.system.text import line_end, newline_at, readable
 from a3s_code.system.threads import finish
 
-MAX_BYTES = 16 * 1024 * 1024
 MAX_PLACES = 10
 TRIES = 5
+_END = re.compile(r"\r\n|\n|\r")
 
 
 class EditArgs(BaseModel):
@@ -66,35 +68,28 @@ def _edit(args: EditArgs, context: ToolContext, place: Resolved) -> ToolOutput:
 
 
 def _replace_once(args: EditArgs, context: ToolContext, place: Resolved) -> ToolOutput:
-    name = shown(context, place)
-    try:
-        before = read_bytes(place.real, MAX_BYTES)
-    except FileTooLarge as large:
-        raise Failed(f"{name} is too large to edit: {large}", "unsupported") from None
-    if is_binary(before):
-        raise Failed(f"{name} is a binary file, which edit does not change", "unsupported")
-    old = decode(before)
-    require_unchanged(context, place, before, lambda: _hint(old.text, args.old_string))
-    text, count = _replace(old.text, args, name)
-    after = _encode(old, text)
-    write_atomic(place.real, after, expected=digest(before))
+    old = load(context, place, lambda text: _hint(text, args.old_string))
+    text, count = _replace(old.text, args, old.name)
+    after = old.encode(text)
+    written = write_atomic(place.real, after, expected=old.digest)
     context.files[str(place.real)] = digest(after)
     metadata: dict[str, Any] = {
-        "file_path": name,
+        "file_path": old.name,
         "replacements": count,
-        "before": digest(before),
+        "before": old.digest,
         "after": digest(after),
-        "diff": short_diff(old.text, text, name),
+        "diff": short_diff(old.text, text, old.name),
     }
     times = "" if count == 1 else f" in {count} places"
-    return ToolOutput(f"Edited {name}{times}", metadata=metadata)
+    return ToolOutput(f"Edited {old.name}{times}{note_links(written.links)}", metadata=metadata)
 
 
 def _replace(text: str, args: EditArgs, name: str) -> tuple[str, int]:
     old, new = args.old_string, args.new_string
     # A model writes \n for every line end; whoever writes \r means it, and gets it as written.
     literal = "\r" in old + new
-    pattern = re.compile(re.escape(old) if literal else r"\r?\n".join(map(re.escape, old.split("\n"))))
+    end = "\r" if line_end(text) == "\r" else r"\r?\n"
+    pattern = re.compile(re.escape(old) if literal else end.join(map(re.escape, old.split("\n"))))
     starts = [found.start() for found in pattern.finditer(text)]
     if not starts:
         raise Failed(f"old_string is not in {name}.{_hint(text, old)}", "not_found")
@@ -108,20 +103,25 @@ def _replace(text: str, args: EditArgs, name: str) -> tuple[str, int]:
         )
 
     def put(found: re.Match[str]) -> str:
-        return new if literal else with_newlines(new, newline_at(text, found.start()))
+        return new if literal else _keep_ends(found[0], new, newline_at(text, found.start()))
 
     return pattern.sub(put, text), len(starts)
+
+
+def _keep_ends(found: str, new: str, newline: str) -> str:
+    """`new` with the line ends of what it replaces: line by line where there are as many, else those of the first and
+    last lines that stay, and `newline` between."""
+    old_lines, ends = _END.split(found), _END.findall(found)
+    lines = new.split("\n")
+    fill = len(lines) - 1 - len(ends)
+    if fill:
+        most = min(len(lines), len(old_lines)) - 1
+        head = next((place for place in range(most) if lines[place] != old_lines[place]), most)
+        tail = next((back for back in range(most - head) if lines[-1 - back] != old_lines[-1 - back]), most - head)
+        ends = [*ends[:head], *[newline] * (len(lines) - 1 - head - tail), *(ends[-tail:] if tail else [])]
+    return "".join(itertools.chain.from_iterable(zip(lines, [*ends, ""], strict=True)))
 
 
 def _hint(text: str, wanted: str) -> str:
     nearest = find_nearest(readable(text), wanted)
     return "" if nearest is None else f" {nearest.render()}"
-
-
-def _encode(old: Decoded, text: str) -> bytes:
-    try:
-        return old.format.encode(text)
-    except UnicodeEncodeError as error:
-        character = ascii(error.object[error.start])
-        text = f"the file is in {old.format.encoding}, which cannot hold {character}; nothing was changed"
-        raise Failed(text, "invalid_argument") from None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import itertools
-import os
 from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +13,10 @@ from pydantic_core import PydanticCustomError
 
 from a3s_code.kernel.contracts import Effect, EffectKind
 from a3s_code.kernel.tool import ToolContext, ToolOutput
-from a3s_code.system.files import FileChanged, NotRegular
+from a3s_code.system.files import FileChanged, NotRegular, list_names
 from a3s_code.system.globs import GlobError
 from a3s_code.system.matches import SearchError
-from a3s_code.system.paths import PathError, Resolved, brief, check, relative, resolve
+from a3s_code.system.paths import PathError, Resolved, brief, check, posix_form, relative, resolve
 from a3s_code.toolkit import Tool
 
 ARTIFACT = "a3s://"
@@ -71,7 +70,7 @@ class PathTool(Tool):
         given = self.path(args)
         if self._is_artifact(given):
             return ()
-        target = str(resolve(workspace, given).real)
+        target = str(locate(workspace, given).real)
         return tuple(Effect(kind, target, given) for kind in self.kinds)
 
     async def invoke(self, args: Any, context: ToolContext) -> ToolOutput:
@@ -83,14 +82,8 @@ class PathTool(Tool):
             return await self.perform(args, context, self._claim(context, given))
         except Failed as failed:
             return failed.output
-        except FileNotFoundError:
-            return ToolOutput.failure(f"{brief(given)} does not exist{_nearest(context, given)}", "not_found")
-        except FileChanged as changed:
-            return ToolOutput.failure(f"{brief(given)}: {changed}; read it again", "version_conflict")
-        except NotRegular as wrong:
-            return ToolOutput.failure(f"{brief(given)} is {wrong}{_instead(wrong.kind)}", "unsupported")
         except OSError as error:
-            return ToolOutput.failure(f"{brief(given)}: {error.strerror or error}")
+            return refusal(error, context, given, changing="write" in self.kinds)
         except (PathError, GlobError, SearchError) as error:
             return ToolOutput.failure(str(error), "invalid_argument")
 
@@ -98,12 +91,48 @@ class PathTool(Tool):
         return self.artifacts and given.startswith(ARTIFACT)
 
     def _claim(self, context: ToolContext, given: str) -> Resolved:
-        place = resolve(context.workspace, given)
-        approved = {(effect.kind, effect.target) for effect in context.effects}
-        if not approved.issuperset((kind, str(place.real)) for kind in self.kinds):
-            text = f"{given} now leads to {place.real}, which is not what this call was judged by. Nothing was done."
-            raise Failed(text, "permission_denied")
+        place = locate(context.workspace, given)
+        require_judged(context, (Effect(kind, str(place.real), given) for kind in self.kinds))
         return place
+
+
+def locate(workspace: Path, given: str) -> Resolved:
+    r"""Where `given` leads; raises PathError.
+
+    A path with backslashes or a drive is taken as written if there is such a file. Else it is refused, with the way to
+    write it: to guess would put `src\a.py` beside `src`, or judge one file and touch another.
+    """
+    place = resolve(workspace, given)
+    if not place.exists and (plain := posix_form(given)) is not None:
+        raise PathError(f"{brief(given)} does not exist; paths are written with / and without a drive: {brief(plain)}")
+    return place
+
+
+def require_judged(context: ToolContext, effects: Iterable[Effect]) -> None:
+    """Raises Failed unless the call was judged by all of `effects`: a path may lead elsewhere since."""
+    approved = {(effect.kind, effect.target) for effect in context.effects}
+    for effect in effects:
+        if (effect.kind, effect.target) not in approved:
+            text = (
+                f"{brief(effect.given)} now leads to {effect.target}, which is not what this call was judged by. "
+                "Nothing was done."
+            )
+            raise Failed(text, "permission_denied")
+
+
+def refusal(error: OSError, context: ToolContext, given: str, *, changing: bool = False) -> ToolOutput:
+    """What the system said against the path `given`, and what could be done instead. `changing` tools write files whole
+    or not at all."""
+    match error:
+        case FileNotFoundError():
+            return ToolOutput.failure(f"{brief(given)} does not exist{_nearest(context, given)}", "not_found")
+        case FileChanged():
+            return ToolOutput.failure(f"{brief(given)}: {error}; read it again", "version_conflict")
+        case NotRegular():
+            return ToolOutput.failure(f"{brief(given)} is {error}{_instead(error.kind)}", "unsupported")
+        case _:
+            unchanged = "; nothing was changed" if changing else ""
+            return ToolOutput.failure(f"{brief(given)}: {error.strerror or error}{unchanged}")
 
 
 def shown(context: ToolContext, place: Resolved) -> str:
@@ -129,8 +158,7 @@ def _nearest(context: ToolContext, given: str) -> str:
     if not place.inside or folder == place.real:
         return ""
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in itertools.islice(entries, MAX_NAMES)]
+        names = list_names(folder, MAX_NAMES)
     except FileNotFoundError:
         return f" (nor does the folder {relative(context.workspace, folder)})"
     except OSError:

@@ -9,14 +9,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from a3s_code.capabilities.core_tools.conflict import lock_of, require_unchanged
+from a3s_code.capabilities.core_tools.original import note_links
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.files import ABSENT, FileChanged, FileTooLarge, digest, read_bytes, write_atomic
 from a3s_code.system.paths import Resolved, brief
-from a3s_code.system.text import TextFormat, count_lines, decode, is_binary, uses_crlf, with_newlines
+from a3s_code.system.text import TextFormat, count_lines, decode, is_binary, line_end, with_newlines
 from a3s_code.system.threads import finish
 
 KEPT_BYTES = 16 * 1024 * 1024
+_ENDS = {"\r\n": "CRLF", "\r": "CR"}
 
 
 class WriteArgs(BaseModel):
@@ -55,7 +57,7 @@ def _replace(args: WriteArgs, context: ToolContext, place: Resolved) -> ToolOutp
     before, expected = _existing(context, place)
     content, note = _encode(args.content, before)
     try:
-        write_atomic(place.real, content, expected=expected)
+        written = write_atomic(place.real, content, expected=expected)
     except FileNotFoundError:  # /proc and the like: missing folders are made elsewhere
         raise Failed(f"{brief(place.given)} cannot be created: nothing can be made in that folder") from None
     created = expected == ABSENT
@@ -70,7 +72,8 @@ def _replace(args: WriteArgs, context: ToolContext, place: Resolved) -> ToolOutp
     }
     size = f"{_count(lines, 'line')}, {_count(len(content), 'byte')}"
     verb = "Created" if created else "Replaced"
-    return ToolOutput(f"{verb} {metadata['file_path']}: {size}{note}", metadata=metadata)
+    text = f"{verb} {metadata['file_path']}: {size}{note}{note_links(written.links)}"
+    return ToolOutput(text, metadata=metadata)
 
 
 def _count(number: int, noun: str) -> str:
@@ -95,8 +98,8 @@ def _encode(text: str, before: bytes) -> tuple[bytes, str]:
     """The bytes for `text` in the manner of the content before, and a note on what that changed."""
     old = decode(b"" if is_binary(before) else before)
     note = ""
-    if uses_crlf(old.text) and "\r" not in text:
-        text, note = with_newlines(text, "\r\n"), " (CRLF line ends, as before)"
+    if (end := line_end(old.text)) != "\n" and "\r" not in text and "\n" in text:
+        text, note = with_newlines(text, end), f" ({_ENDS[end]} line ends, as before)"
     if old.format.bom:
         text = text.removeprefix("\ufeff")
     with contextlib.suppress(UnicodeEncodeError):

@@ -1,10 +1,9 @@
-"""What the patterns of rules match: command text, paths, hosts."""
+"""What the patterns of rules match: command text, paths."""
 
 from __future__ import annotations
 
 import os
 import re
-from urllib.parse import urlsplit
 
 _WILD = re.compile(r"[*?\[]")
 
@@ -15,7 +14,7 @@ class TextPattern:
     `p:*` is p alone or p, a blank and anything. One trailing ` *` may be absent from the text.
     """
 
-    __slots__ = ("_alternatives", "_fold", "exact", "literal")
+    __slots__ = ("_alternatives", "_fold", "_whole", "exact", "literal")
 
     def __init__(self, pattern: str, *, ignore_case: bool) -> None:
         text = pattern.casefold() if ignore_case else pattern
@@ -30,14 +29,20 @@ class TextPattern:
         self._fold = ignore_case
         self.literal = self._alternatives[0][0]
         self.exact = "*" not in text
+        self._whole = len(self._alternatives[0]) == 1
 
     def matches(self, text: str) -> bool:
         folded = text.casefold() if self._fold else text
         return any(_match_pieces(pieces, folded) for pieces in self._alternatives)
 
+    def named_words(self) -> frozenset[str]:
+        """The words that it names in full before its first wildcard."""
+        words = self.literal.split(" ")
+        return frozenset(words if self._whole else words[:-1])
+
     def may_match_after(self, start: str) -> bool:
-        """Whether some text that begins with the words of `start` could match."""
-        start = f"{start.casefold() if self._fold else start} " if start else ""
+        """Whether some text that begins with `start` could match."""
+        start = start.casefold() if self._fold else start
         return start.startswith(self.literal) or self.literal.startswith(start)
 
 
@@ -166,27 +171,3 @@ def _translate_set(inside: str) -> str:
         out.append(f"{re.escape(first)}-{re.escape(last)}" if last else re.escape(first))
         position += 3 if last else 1
     return f"(?!/)[{'^' if negated else ''}{''.join(out)}]"
-
-
-class HostPattern:
-    """`domain:h` matches the host h, `domain:*.h` the hosts below h; any port, case and a final dot do not matter.
-
-    A URL whose host cannot be told matches, since only restrictions are judged by host.
-    """
-
-    __slots__ = ("_below", "_host")
-
-    def __init__(self, pattern: str) -> None:
-        host = pattern.removeprefix("domain:").strip().lower().rstrip(".")
-        self._below = host.startswith("*.")
-        self._host = host[1:] if self._below else host
-
-    def matches(self, url: str) -> bool:
-        try:
-            host = urlsplit(url).hostname
-        except ValueError:
-            return True
-        if not host or not host.isascii() or set(host) & set("\\%*"):
-            return True
-        host = host.lower().rstrip(".")
-        return host.endswith(self._host) if self._below else host == self._host

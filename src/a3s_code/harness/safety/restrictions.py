@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a3s_code.harness.safety.footprint import Touch
+from a3s_code.harness.safety.hosts import PREFIX, HostPattern
 from a3s_code.harness.safety.inventory import ENTRY_LIMIT, Inventory
-from a3s_code.harness.safety.patterns import HostPattern, PathPattern, TextPattern
+from a3s_code.harness.safety.patterns import PathPattern, TextPattern
 from a3s_code.harness.safety.shell import Candidate, Reading
-from a3s_code.harness.safety.subject import Subject
+from a3s_code.harness.safety.subject import SEARCHERS, Subject, look
 from a3s_code.kernel.contracts import Decision
 from a3s_code.kernel.rules import Rule
 from a3s_code.kernel.tool import Action
@@ -47,7 +48,7 @@ class Restrictions:
     def judge(self, action: Action) -> Decision | None:
         if not self._deny and not self._ask:
             return None
-        subject = Subject(action, self._workspace, self._home)
+        subject = look(action, self._workspace, self._home)
         doubtful: Decision | None = None
         for outcome, restrictions in (("deny", self._deny), ("ask", self._ask)):
             for restriction in restrictions:
@@ -60,6 +61,10 @@ class Restrictions:
                 reason = f"it cannot be ruled out that the rule {text}, which {_SAYS[outcome]}, holds: {hit.reason}"
                 doubtful = doubtful or self._decide("ask", reason, text)
         return doubtful
+
+    def hides(self, path: str) -> bool:
+        """Whether a rule denies or asks about reading the file at a real path, under whatever name."""
+        return any(restriction.covers_reading(path) for restriction in (*self._deny, *self._ask))
 
     def _decide(self, outcome: str, reason: str, rule: str) -> Decision:
         return Decision("deny" if outcome == "deny" else "ask", reason, self.name, rule)
@@ -82,19 +87,33 @@ class _Restriction:
         self._git = TextPattern(git, ignore_case=True) if rule.names("git", wide=True) else None
         self._text = None if pattern is None else TextPattern(pattern, ignore_case=True)
         self._path = None if pattern is None else PathPattern(pattern, workspace, home, granting=False)
-        self._host = HostPattern(pattern) if pattern is not None and pattern.startswith("domain:") else None
+        self._host = HostPattern(pattern) if pattern is not None and pattern.startswith(PREFIX) else None
 
     def find(self, subject: Subject) -> Hit | None:
         action = subject.action
         named = self.rule.names(action.tool, wide=True)
         if named and self.rule.pattern is None:
             return Hit(f"it names every call of {action.tool}")
+        if named and subject.unreadable:
+            return Hit("its arguments cannot be read", sure=False)
         if named and self._text is not None and not (subject.files or subject.readings or subject.urls):
-            arguments = json.dumps(dict(action.arguments), ensure_ascii=False, separators=(",", ":"), default=str)
-            return Hit("its pattern matches the arguments") if self._text.matches(arguments) else None
+            return Hit("its pattern matches the arguments") if self._text.matches(_spell(action)) else None
         return _surest(
             self._find_command(subject, named), self._find_file(subject, named), self._find_url(subject, named)
         )
+
+    def covers_reading(self, path: str) -> bool:
+        """Whether it speaks of reading the file at a real path."""
+        if "read" not in self._accesses:
+            return False
+        if self._path is None or self._path.matches(path):
+            return True
+        try:
+            found = Path(path).stat()
+        except OSError:
+            return False
+        shared = found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode)
+        return shared and self._inventory.holds_inode(self._path, found) is not False
 
     def _find_command(self, subject: Subject, named: bool) -> Hit | None:
         spoken = self._runs or (named and self._git is None)
@@ -109,7 +128,13 @@ class _Restriction:
 
     def _find_file(self, subject: Subject, named: bool) -> Hit | None:
         own = [touch for touch in subject.files if named or touch.access in self._accesses]
-        hits = [self._match_touch(touch) for touch in own]
+        searches = subject.tool in SEARCHERS
+        hits = [self._match_touch(touch, searches=searches) for touch in own]
+        if own and searches and self._path is not None:
+            path = self._path
+            hits += [
+                Hit("it searches for files that the rule covers") for found in subject.sought if path.matches(found)
+            ]
         if self._accesses and subject.readings:
             for footprint in subject.footprints:
                 touches = (*footprint.redirected, *footprint.named)
@@ -123,11 +148,14 @@ class _Restriction:
         if not subject.urls or not (named or self._fetches):
             return None
         pattern = self._host or self._text
-        if pattern is None or any(pattern.matches(url) for url in subject.urls):
+        if pattern is None or any(
+            pattern.matches_for_deny(url) if isinstance(pattern, HostPattern) else pattern.matches(url)
+            for url in subject.urls
+        ):
             return Hit("it names this host")
         return None
 
-    def _match_touch(self, touch: Touch) -> Hit | None:
+    def _match_touch(self, touch: Touch, *, searches: bool = False) -> Hit | None:
         verb = "read" if touch.access == "read" else "changed"
         if self._path is None:
             return Hit(f"{touch.target or 'a file'} is {verb}")
@@ -135,16 +163,19 @@ class _Restriction:
             return Hit(f"it cannot be told which file is {verb}", sure=False)
         if self._path.matches(touch.target) or self._path.matches(touch.given):
             return Hit(f"{touch.target} is {verb}")
-        return self._match_inside(self._path, touch, touch.target)
+        return self._match_inside(self._path, touch, touch.target, searches=searches)
 
-    def _match_inside(self, path: PathPattern, touch: Touch, target: str) -> Hit | None:
-        """Whether the pattern covers something in the folder, or the file under another of its names."""
+    def _match_inside(self, path: PathPattern, touch: Touch, target: str, *, searches: bool) -> Hit | None:
+        """Whether the pattern covers something in the folder, or the file under another of its names.
+
+        The tools that search leave out of a folder what they may not read.
+        """
         try:
             found = Path(target).stat()
         except OSError:
             return None
         if stat.S_ISDIR(found.st_mode):
-            held = (touch.deep or not touch.sure) and self._inventory.holds_match(target, path)
+            held = (touch.deep or not touch.sure) and not searches and self._inventory.holds_match(target, path)
             hit = Hit(f"{target} holds files that the rule covers", sure=False)
         else:
             held = found.st_nlink > 1 and self._inventory.holds_inode(path, found)
@@ -152,6 +183,13 @@ class _Restriction:
         if held is None:
             return Hit(f"there are too many files to look through for those that the rule covers: {target}", sure=False)
         return hit if held else None
+
+
+def _spell(action: Action) -> str:
+    try:
+        return json.dumps(dict(action.arguments), ensure_ascii=False, separators=(",", ":"), default=str)
+    except (TypeError, ValueError, RecursionError):
+        return repr(action.arguments)
 
 
 def _match_command(pattern: TextPattern, reading: Reading) -> Hit | None:
@@ -172,7 +210,7 @@ def _match_command(pattern: TextPattern, reading: Reading) -> Hit | None:
 
 def _name(candidate: Candidate) -> str:
     """The program alone: its arguments may hold secrets."""
-    return candidate.words[0].text[:80]
+    return candidate.words[0].text[:80] if candidate.words else "an assignment"
 
 
 def _surest(*hits: Hit | None) -> Hit | None:

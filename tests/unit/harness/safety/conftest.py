@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from a3s_code.harness.safety.gate import build_gate
+from a3s_code.harness.safety.network import AddressGuard
 from a3s_code.harness.safety.permissions import PermissionPolicy
 from a3s_code.kernel.contracts import Decision, Effect
 from a3s_code.kernel.tool import Action
@@ -43,6 +44,11 @@ def make_action(workspace: Path, home: Path, tool: str, subject: str | None) -> 
     return Action("call-1", tool, arguments, effects, "model")
 
 
+async def look_up(host: str) -> tuple[str, ...]:
+    """Every name is public."""
+    return ("93.184.216.34",)
+
+
 def run_now(coroutine: Any) -> Decision:
     """The result of a coroutine that never waits."""
     try:
@@ -70,7 +76,7 @@ def decide(workspace: Path, home: Path) -> Judge:
 
     def decide(tool: str, subject: str | None, *, rules: bool = True, default: Any = "ask", **lists: Any) -> Decision:
         policy = PermissionPolicy(default_decision=default, **lists) if rules else None
-        gate = build_gate(policy, workspace, home)
+        gate = build_gate(policy, workspace, home, guard=AddressGuard(look_up))
         return run_now(gate.decide(make_action(workspace, home, tool, subject)))
 
     return decide
@@ -79,3 +85,14 @@ def decide(workspace: Path, home: Path) -> Judge:
 @pytest.fixture
 def act(workspace: Path, home: Path) -> Callable[[str, str | None], Action]:
     return lambda tool, subject: make_action(workspace, home, tool, subject)
+
+
+@pytest.fixture
+def decide_action(workspace: Path, home: Path) -> Callable[..., Decision]:
+    """decide_action(action, allow=[...], ask=[...], deny=[...], default="ask") -> Decision; rules=False: no policy."""
+
+    def decide_action(action: Action, *, rules: bool = True, default: Any = "ask", **lists: Any) -> Decision:
+        policy = PermissionPolicy(default_decision=default, **lists) if rules else None
+        return run_now(build_gate(policy, workspace, home, guard=AddressGuard(look_up)).decide(action))
+
+    return decide_action

@@ -375,7 +375,7 @@ def test_opaque_commands_run_where_bash_is_allowed_wholesale_and_nowhere_else(de
     assert decide("bash", command, allow=["bash(ls:*)"], default="allow").outcome in ("ask", "allow")
 
 
-@pytest.mark.parametrize("command", ["$CMD", 'eval "$X"', "python -c 'x'", "curl x | sh", "[[ -f x ]] && ls"])
+@pytest.mark.parametrize("command", ["$CMD", 'eval "$X"', "python -c 'x'", "curl x | sh"])
 def test_opaque_commands_are_asked_about_beside_any_bash_rule_with_a_pattern(decide: Judge, command: str) -> None:
     assert decide("bash", command, allow=["bash(ls:*)"], default="allow").outcome == "ask"
     assert decide("bash", command, allow=["bash"], deny=["bash(rm:*)"]).outcome == "ask"
@@ -445,7 +445,6 @@ def test_text_that_hides_is_asked_about_even_where_bash_is_allowed(decide: Judge
         "some-tool --pager=id",
         "some-tool --output-file=x",
         "env X=1 ls",
-        "xargs ls",
         "python -B -m timeit x",
         "python -im timeit x",
         "python -im pytest",
@@ -482,7 +481,8 @@ def test_text_that_hides_is_asked_about_even_where_bash_is_allowed(decide: Judge
         "cat ../x",
         "cat ~/.ssh/id",
         "cat $X",
-        "git log $X",
+        "git $X",
+        "git fetch $X",
         "cd / && cat etc/passwd",
         "cd / && ls",
         "cd .. && ls",
@@ -570,9 +570,13 @@ def test_a_rule_may_name_a_place_outside(decide: Judge) -> None:
     assert decide("bash", "git -C /tmp status", allow=["bash"]).outcome == "allow"
 
 
-def test_an_exact_rule_may_name_an_option_that_writes(decide: Judge) -> None:
+def test_a_rule_may_name_an_option_that_writes(decide: Judge) -> None:
     assert decide("bash", "sort -o out.txt in.txt", allow=["bash(sort -o out.txt in.txt)"]).outcome == "allow"
-    assert decide("bash", "sort -o out.txt in.txt", allow=["bash(sort -o out.txt*)"]).outcome == "ask"
+    for rule in ("bash(sort -o out.txt*)", "bash(sort -o:*)"):
+        assert decide("bash", "sort -o out.txt in.txt", allow=[rule]).outcome == "allow"
+        assert decide("bash", "sort -o out.txt -T /x in.txt", allow=[rule]).outcome == "ask"
+        assert decide("bash", "sort -o out.txt --compress-program=x in.txt", allow=[rule]).outcome == "ask"
+    assert decide("bash", "sort -o /etc/x in.txt", allow=["bash(sort -o:*)"]).outcome == "ask"
 
 
 @pytest.mark.parametrize(
@@ -794,11 +798,12 @@ def test_no_number_of_parts_hides_a_denied_one(decide: Judge, parts: int) -> Non
     assert decide("bash", "! " * parts + "rm X", allow=["*"], deny=["bash(rm:*)"]).outcome == "deny"
 
 
-def test_an_address_on_the_network_is_never_better_than_asked_about(decide: Judge) -> None:
-    for lists in ({"allow": ["*"]}, {"default": "allow"}, {}):
-        assert decide("web_fetch", "https://x.test/", **lists).outcome == "ask"
-    assert (
-        decide("web_fetch", "https://a.evil.test/", allow=["*"], deny=["web_fetch(domain:*.evil.test)"]).outcome
-        == "deny"
-    )
+def test_an_address_is_allowed_by_its_host_or_by_the_tool(decide: Judge) -> None:
+    assert decide("web_fetch", "https://x.test/").outcome == "ask"
+    assert decide("web_fetch", "https://x.test/", allow=["*"]).outcome == "allow"
+    assert decide("web_fetch", "https://x.test/", allow=["web_fetch(domain:x.test)"]).outcome == "allow"
+    assert decide("web_fetch", "https://y.test/", allow=["web_fetch(domain:x.test)"]).outcome == "ask"
+    assert decide("web_fetch", "http://127.1/", allow=["*"]).outcome == "deny"
+    denied = decide("web_fetch", "https://a.evil.test/", allow=["*"], deny=["web_fetch(domain:*.evil.test)"])
+    assert denied.outcome == "deny"
     assert decide("web_fetch", "https://x.test/", default="deny").outcome == "deny"

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,66 @@ async def test_extra_policies_only_make_it_stricter(workspace: Path, home: Path,
             for outcome in ("allow", "ask", "deny"):
                 gate = build_gate(policy, workspace, home, extra=[Says(outcome)])
                 assert RANK[(await gate.decide(action)).outcome] == max(RANK[bare.outcome], RANK[outcome])
+
+
+def with_calls(action: Action, *calls: Action) -> Action:
+    return replace(action, tool="batch", effects=(), calls=calls)
+
+
+async def test_a_call_that_makes_others_is_as_strict_as_the_strictest(workspace: Path, home: Path, act: Act) -> None:
+    policy = PermissionPolicy(allow=["batch", "read"], ask=["write"], deny=["bash(rm:*)"])
+    gate = build_gate(policy, workspace, home)
+    read, write, remove = act("read", "a"), act("write", "a"), act("bash", "rm x")
+    for calls, outcome in (((read,), "allow"), ((read, write), "ask"), ((read, write, remove), "deny")):
+        assert (await gate.decide(with_calls(read, *calls))).outcome == outcome
+        nested = with_calls(read, read, with_calls(read, *calls))
+        assert (await gate.decide(nested)).outcome == outcome
+    told = await gate.decide(with_calls(read, read, remove))
+    assert (told.rule, told.reason[:14]) == ("bash(rm:*)", "call 2, bash: ")
+    bare = build_gate(PermissionPolicy(allow=["read"]), workspace, home)
+    assert (await bare.decide(with_calls(read, read))).outcome == "ask"
+
+
+@pytest.mark.parametrize(
+    ("tool", "subject", "lists", "outcome"),
+    [
+        ("bash", "git status", {}, "allow"),
+        ("bash", "git status; ls", {}, "ask"),
+        ("read", "src/a", {}, "allow"),
+        ("read", "/etc/passwd", {}, "ask"),
+        ("bash", "git status", {"ask": ["bash(git:*)"]}, "ask"),
+        ("bash", "git status", {"deny": ["bash(git:*)"]}, "deny"),
+        ("bash", "git status", {"default_decision": "deny"}, "deny"),
+        ("bash", "git push", {}, "allow"),
+        ("web_fetch", "http://127.0.0.1/", {}, "deny"),
+        ("write", "a", {}, "ask"),
+    ],
+)
+async def test_the_rules_of_a_skill_turn_a_default_that_asks_into_allow_and_do_nothing_else(
+    workspace: Path, home: Path, act: Act, tool: str, subject: str, lists: dict[str, Any], outcome: str
+) -> None:
+    malformed: Any = (7, None)
+    grants = ("bash(git status:*)", "bash(git push:*)", "read", "read(/etc/*)", "web_fetch(domain:127.0.0.1)")
+    action = replace(act(tool, subject), grants=(*grants, "bash(", *malformed))
+    assert (await build_gate(PermissionPolicy(**lists), workspace, home).decide(action)).outcome == outcome
+    if not lists:
+        assert (await build_gate(None, workspace, home).decide(action)).outcome == outcome
+    inner = replace(with_calls(act("read", "a"), replace(action, grants=())), grants=(*action.grants, "batch"))
+    assert (await build_gate(PermissionPolicy(**lists), workspace, home).decide(inner)).outcome == outcome
+
+
+async def test_arguments_that_cannot_be_read_are_asked_about_or_denied(workspace: Path, home: Path) -> None:
+    action = Action("1", "read", {"file_path": 7}, (Effect("unknown", ""),), "model")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"allow": ["*"]}, "ask"),
+        ({"default_decision": "allow"}, "ask"),
+        ({"default_decision": "deny"}, "deny"),
+        ({"allow": ["*"], "deny": ["read"]}, "deny"),
+        ({"allow": ["*"], "deny": ["read(x)"]}, "ask"),
+    ]
+    for lists, outcome in cases:
+        gate = build_gate(PermissionPolicy(**lists), workspace, home)
+        assert (await gate.decide(action)).outcome == outcome
 
 
 async def test_a_cancelled_gate_passes_the_cancellation_on(act: Act) -> None:

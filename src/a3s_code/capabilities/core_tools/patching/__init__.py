@@ -1,0 +1,1 @@
+"""Patches: read from text, found their places, and carried out all or not at all."""
