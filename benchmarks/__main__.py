@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks import (
+    commands,
     configs,
     crowd,
     decisions,
@@ -33,6 +34,7 @@ LINES: dict[str, Line] = {
     "history": history.measure,
     "events": events.measure,
     "decisions": decisions.measure,
+    "commands": commands.measure,
     "configs": configs.measure,
     "searches": searches.measure,
 }

@@ -54,7 +54,7 @@ async def _decide(workspace: Path, rounds: int) -> tuple[list[float], float]:
         await gate.decide(Action("call", name, given, effects, "model"))
         return (time.thread_time() - started) * 1000
 
-    long = {"command": "\n".join(["echo one word after the other > notes.txt && cat notes.txt"] * (LONG_BYTES // 58))}
-    await one("bash", long)
+    long = "\n".join(["echo one word after the other > notes.txt && cat notes.txt"] * (LONG_BYTES // 58))
     taken = [await one(name, given) for _ in range(rounds) for name, given in CALLS]
-    return taken, min([await one("bash", long) for _ in range(3)])
+    # Another text each time: what was read once is remembered.
+    return taken, min([await one("bash", {"command": f"{long}\n: {number}"}) for number in range(3)])

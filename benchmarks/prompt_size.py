@@ -13,7 +13,7 @@ from benchmarks.figures import Figure
 from benchmarks.server import ScriptedServer
 from benchmarks.sizes import Sizes
 
-BYTES = 3_000
+BYTES = 5_000
 
 
 def measure(server: ScriptedServer, sizes: Sizes) -> Iterator[Figure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections import Counter
@@ -38,11 +39,20 @@ class Audit:
         return not self.acted_undecided and not any(self.unmatched.values())
 
 
+COUNT = re.compile(
+    r"\d.*\b(?:tried|lost|missed|alive|wrong|apart|failed|laxer|stricter|unsafe|right answers|escaped)\b"
+)
+"""What a test prints of how often it tried something is shown at the end, also where it passed."""
+
 AUDIT = Audit()
 sys.addaudithook(AUDIT.hear)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("passed", []):
+        for line in report.capstdout.splitlines():
+            if COUNT.search(line):
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {line}")
     refused = sum(AUDIT.outcomes.values()) - AUDIT.outcomes["allow"]
     terminalreporter.write_line(
         f"decisions: {sum(AUDIT.outcomes.values())}; refused: {refused}; allowed: {AUDIT.outcomes['allow']};"

@@ -99,7 +99,7 @@ def says_ripgrep(query: Query) -> list[Line]:
 
 
 def comparable(lines: Iterable[Line], query: Query) -> list[Line]:
-    """In one order, cut alike, and without what versions of ripgrep differ about: words beside bytes that are no text."""
+    """In one order, cut alike; without words beside bytes that are no text, about which versions of ripgrep differ."""
     lines = list(lines)
     kinds = {path: kind((query.root / path).read_bytes()) for path in {line.path for line in lines}}
     left_out = {"binary", "bytes"} if re.search(r"\\[bB]", query.pattern) else {"binary"}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 SHOWN_BYTES = 2_048
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
 
 
 class Spelling:
@@ -29,6 +30,6 @@ class Spelling:
 
 def _spell(arguments: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(arguments, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+        return _JSON.encode(arguments)
     except (TypeError, ValueError, RecursionError):
         return repr(arguments)

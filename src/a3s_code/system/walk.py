@@ -53,8 +53,10 @@ def is_plain(root: Path, stop: threading.Event, deadline: float) -> bool:
             return False
         prefix, ignore = pending.pop()
         folder = root / prefix
-        if top is not None and prefix and (folder / ".git").exists():
-            ignore = exclude(folder)
+        if prefix and (folder / ".git").exists():
+            if top is None and ignore is not None:
+                return False  # rules from outside any repository: versions of ripgrep differ
+            ignore = ignore if top is None else exclude(folder)
         ignore = enter(ignore, folder)
         if ignore is not None and not ignore.plain:
             return False

@@ -43,7 +43,7 @@ class Tool(ABC):
             raise UsageError(f"a tool cannot be called {name!r}", hint="1 to 64 letters, digits, _ and -")
         if not getattr(self, "description", ""):
             raise UsageError(f"tool {name} has no description", hint="a model chooses tools by it")
-        return ToolSpec(name, self.description, terse_schema(self.Args.model_json_schema()), self.group)
+        return ToolSpec(name, self.description, _describe(self.Args), self.group)
 
     def parse(self, arguments: Mapping[str, Any]) -> Any:
         """The arguments as an `Args`; raises ArgumentError naming each wrong one, what was expected and what came."""
@@ -61,6 +61,12 @@ class Tool(ABC):
     @abstractmethod
     async def invoke(self, args: Any, context: ToolContext) -> ToolOutput:
         """Do it. Whatever is raised becomes a failed result that shows the model the message."""
+
+
+@functools.lru_cache(maxsize=256)
+def _describe(arguments: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a class of arguments. Kept, for making it takes longer than anything else about a session."""
+    return terse_schema(arguments.model_json_schema())
 
 
 def undeclared(name: str) -> tuple[Effect, ...]:

@@ -18,6 +18,8 @@ MOST_KEPT = 1_024
 GRACE = 2
 """How often a refused call may be asked for again before the run ends."""
 
+_MARKS = re.compile(r"\W+")
+_JSON = json.JSONEncoder(sort_keys=True, default=repr)
 _DURATION = re.compile(r"\b[0-9]+\.[0-9]+ ?(?:s|ms|sec|seconds)\b")
 
 
@@ -40,7 +42,8 @@ class RepetitionGuard:
     changes. A duration such as 0.12s in a result is no news.
 
     Calls that change something are the same when their arguments are; others also when these differ only in case, in
-    blanks or in punctuation. More than `max_parse_retries` calls in a row whose arguments are no JSON object end the
+    blanks or in punctuation other than `_`. The run only ends after GRACE refusals, however often a call was made at
+    once. More than `max_parse_retries` calls in a row whose arguments are no JSON object end the
     run. `threshold` None or 0 lets everything through but those.
 
     Raises InvalidOption for a threshold of 1 or less than 0.
@@ -57,24 +60,25 @@ class RepetitionGuard:
         self._max_parse_retries = max_parse_retries
         self._unparsed = 0
         self._epoch = 0
+        self._suspects = 0  # records at the threshold; those of an earlier epoch do not count
         self._records: dict[bytes, _Record] = {}
 
     def check(self, call: ToolCall) -> ToolOutput | None:
         """The advice in place of the call, or None to carry it out. Raises RunLimit where the run has to end."""
         self._count_unparsed(call)
-        if not self._threshold or call.malformed is not None:
+        if not self._suspects or call.malformed is not None:
             return None
         record = self._most_repeated(call)
         if record is None or record.made < self._threshold - 1:
             return None
         count = record.made + record.refused + 1
-        if count >= self._threshold + GRACE:
+        if record.refused >= GRACE:
             raise RunLimit(LIMIT, f"the model asked for the same {call.name} call {count} times without any news")
         record.refused += 1
         text = (
-            f"Not carried out: this is call {count} of {call.name} with the same arguments, and the result was the same"
-            f" each time. Nothing has changed since. Use the result you have, try something else, or end your work"
-            f" and say what is missing. Asking for it again will end the run."
+            f"Not carried out: this is call {count} of {call.name} with the same arguments, or hardly others, and the"
+            f" result was the same each time. Nothing has changed since. Use the result you have, try something else, or end"
+            f" your work and say what is missing. Asking for it again will end the run."
         )
         return ToolOutput.failure(text, guard="duplicate_tool_call", duplicate_count=count, threshold=self._threshold)
 
@@ -87,16 +91,23 @@ class RepetitionGuard:
         record = self._records.pop(key, None)
         if record is None:
             record = _Record(digest, self._epoch)
-            self._epoch += changed
+            self._begin(changed)
         elif record.digest != digest:
-            self._epoch += 1
+            self._begin(news=True)
         if record.epoch != self._epoch:
             record.epoch, record.made, record.refused = self._epoch, 0, 0
         record.digest = digest
         record.made += 1
+        self._suspects += record.made == self._threshold - 1
         self._records[key] = record
         if len(self._records) > MOST_KEPT:
             del self._records[next(iter(self._records))]
+
+    def _begin(self, news: bool) -> None:
+        """Let all counts start anew, where there is news."""
+        if news:
+            self._epoch += 1
+            self._suspects = 0
 
     def _count_unparsed(self, call: ToolCall) -> None:
         self._unparsed = self._unparsed + 1 if call.malformed is not None else 0
@@ -113,16 +124,16 @@ class RepetitionGuard:
 def _key(call: ToolCall, *, exact: bool) -> bytes:
     try:
         arguments = call.arguments if exact else _simplify(call.arguments)
-        text = json.dumps([exact, call.name, arguments], sort_keys=True, default=repr)
+        text = _JSON.encode([exact, call.name, arguments])
     except (TypeError, ValueError, RecursionError):
         text = call.id  # no JSON, so it is taken for a call of its own
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _simplify(value: Any) -> Any:
-    """The value with its texts in lower case and reduced to letters and digits, unless nothing else were left."""
+    """The value with its texts in lower case and reduced to the letters of names, unless nothing else were left."""
     if isinstance(value, str):
-        return "".join(filter(str.isalnum, value.lower())) or value
+        return _MARKS.sub("", value.lower()) or value
     if isinstance(value, Mapping):
         return {str(key): _simplify(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
