@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -105,9 +106,11 @@ def keep_valid(rules: list[str]) -> list[str]:
 
 
 def read_grants(skill: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The rules of a skill, given as a list or as a text with commas."""
+    """The rules of a skill, given as a list or as a text with commas or blanks between."""
     given = skill.get("allowed-tools") or ()
-    return tuple(rule.strip() for rule in given.split(", ")) if isinstance(given, str) else tuple(given)
+    if isinstance(given, str):
+        return tuple(re.findall(r"[^\s,()]+(?:\([^)]*\)?)?", given))
+    return tuple(given) if isinstance(given, list) else ()
 
 
 def make_action(catalog: ToolCatalog, workspace: Path, tool: str, arguments: Mapping[str, Any]) -> Action:
@@ -162,8 +165,10 @@ async def judge(case: Case, gate: Gate, net: Net, workspace: Path) -> Decision:
 def list_calls(tool: str, arguments: Any) -> list[dict[str, Any]]:
     """The call and those in it."""
     found = [{"tool": tool}]
-    for call in arguments.get("calls", []) if isinstance(arguments, dict) else []:
-        found += list_calls(call["tool"], call["args"])
+    calls = arguments.get("calls") if isinstance(arguments, dict) else None
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict) and isinstance(call.get("tool"), str):
+            found += list_calls(call["tool"], call.get("args"))
     return found
 
 

@@ -14,7 +14,7 @@ from a3s_code.api.models import Models
 from a3s_code.api.options import SessionFields, SessionOptions
 from a3s_code.api.portal import portal
 from a3s_code.api.session import AgentSession
-from a3s_code.api.vouching import load_vouched, trust_workspace
+from a3s_code.api.vouching import load_vouched, open_workspace, survey_workspace, trust_store
 from a3s_code.config.schema import Config
 from a3s_code.errors import InvalidOption, SessionClosed
 
@@ -81,7 +81,8 @@ class AsyncAgent:
 
         Holds for this user until a byte of it changes. Sessions opened from here on see it. Raises WorkspaceError.
         """
-        found = trust_workspace(path)
+        found = survey_workspace(open_workspace(path))
+        trust_store().trust(found)
         if self._trusted is not None:
             self._models = Models(self._trusted())
         return found.files

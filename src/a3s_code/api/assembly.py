@@ -70,7 +70,7 @@ def build_session(models: Models, workspace: str | os.PathLike[str], options: Se
         MemoryArtifactStore(**options.artifact_store_limits),
         child_environment(os.environ),
         options.given("sandbox", config.sandbox),
-        safety.gate.hides,
+        safety.gate.hider,
         () if options.security_provider is None else (options.security_provider,),
     )
     authorization = Authorization(safety.gate, safety.confirmations, safety.hooks, state.session_id)
@@ -96,12 +96,14 @@ def build_session(models: Models, workspace: str | os.PathLike[str], options: Se
 
 async def _close(safety: Safety, options: SessionOptions, session_id: str) -> None:
     """End what a closed session has left: background commands, hooks that still observe."""
-    if safety.hooks.listens("session_end"):
-        safety.hooks.observe("session_end", {"session_id": session_id}, _unheard)
-    await safety.hooks.close()
-    if options.security_provider is not None:
-        options.security_provider.teardown()
-    await asyncio.to_thread(end_all, session_id)
+    try:
+        if safety.hooks.listens("session_end"):
+            safety.hooks.observe("session_end", {"session_id": session_id}, _unheard)
+        await safety.hooks.close()
+    finally:
+        if options.security_provider is not None:
+            options.security_provider.teardown(safety.hooks)
+        await asyncio.to_thread(end_all, session_id)
 
 
 def _unheard(event: AgentEvent) -> None:

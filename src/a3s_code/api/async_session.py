@@ -271,11 +271,13 @@ class AsyncAgentSession:
         runs = self._parts.ledger.open_runs()
         for run in runs:
             run.cancel()
-        await self._parts.direct.stop()
-        for run in runs:
-            if not run.held_up:
-                await run.wait()
-        await self._parts.close()
+        try:
+            await self._parts.direct.stop()
+            for run in runs:
+                if not run.held_up:
+                    await run.wait()
+        finally:
+            await self._parts.close()
 
     def _check_open(self) -> None:
         if self._closed:

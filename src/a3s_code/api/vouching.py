@@ -17,6 +17,8 @@ from a3s_code.kernel.events import WorkspaceUntrusted
 
 LOG = logging.getLogger("a3s_code.config")
 SHOWN_FILES = 10
+OWN = ".a3s"
+"""The folder in the user's home that only the user writes."""
 
 
 def load_vouched(source: str | os.PathLike[str] | None, overrides: Mapping[str, Any]) -> Config:
@@ -25,7 +27,8 @@ def load_vouched(source: str | os.PathLike[str] | None, overrides: Mapping[str, 
     if config.source_path is None or not config.found_by_search or _is_of_the_user(config.source_path):
         return config
     folder = Path(os.path.realpath(config.source_path.parent))
-    if trust_store().trusts(survey(folder)):
+    text = "" if config.source_text is None else config.source_text.reveal()
+    if is_trusted(survey_workspace(folder, {config.source_path.name: text.encode()})):
         return config
     own = load_config("", overrides)
     if names := list_confined(config, own):
@@ -38,24 +41,35 @@ def load_vouched(source: str | os.PathLike[str] | None, overrides: Mapping[str, 
     return confine(config, own)
 
 
-def trust_workspace(path: str | os.PathLike[str]) -> Survey:
-    """Trust what a workspace brings, from now on. Raises WorkspaceError for what is no folder, or cannot be read."""
+def open_workspace(path: str | os.PathLike[str]) -> Path:
+    """The folder to be trusted, as a real path. Raises WorkspaceError."""
     try:
         folder = Path(path).expanduser().resolve(strict=True)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise WorkspaceError(f"{str(path)!r} cannot be trusted: {error}", hint="name the workspace's folder") from error
+        raise WorkspaceError(f"{str(path)!r} cannot be opened: {error}", hint="name the workspace's folder") from error
     if not folder.is_dir():
         raise WorkspaceError(f"{str(path)!r} is no folder", hint="name the workspace's folder")
-    found = survey(folder)
-    trust_store().trust(found)
-    return found
+    return folder
+
+
+def survey_workspace(folder: Path, read: Mapping[str, bytes] | None = None) -> Survey:
+    """What a workspace brings; the user's own folder, should it lie there, is not brought by it."""
+    home = _find_home()
+    return survey(folder, None if home is None else Path(os.path.realpath(home)) / OWN, read or {})
+
+
+def is_trusted(found: Survey) -> bool:
+    """Whether the user trusted exactly that."""
+    home = _find_home()
+    return not (found.files or found.fault) if home is None else user_store(home).trusts(found)
 
 
 def find_untrusted(workspace: Path, named: Path | None) -> WorkspaceUntrusted | None:
     """The event that tells of configuration in the workspace which stays unused; `named` is the file somebody named."""
-    found = survey(workspace)
-    files = [name for name in found.files if named is None or workspace / name != named]
-    if not (files or found.fault) or trust_store().trusts(found):
+    found = survey_workspace(workspace)
+    used = "" if named is None else os.path.realpath(named)
+    files = [name for name in found.files if os.path.realpath(workspace / name) != used]
+    if not (files or found.fault) or is_trusted(found):
         return None
     shown = ", ".join(files[:SHOWN_FILES]) + (f" and {len(files) - SHOWN_FILES} more" if files[SHOWN_FILES:] else "")
     reason = found.fault or f"nobody trusted {shown}; look at it and call agent.trust()"
@@ -63,9 +77,20 @@ def find_untrusted(workspace: Path, named: Path | None) -> WorkspaceUntrusted | 
 
 
 def trust_store() -> TrustStore:
-    """The store of whoever runs this process."""
-    return user_store(Path.home())
+    """The store of whoever runs this process. Raises WorkspaceError where the user has no home folder."""
+    home = _find_home()
+    if home is None:
+        raise WorkspaceError("there is no home folder to remember trust in", hint="set HOME")
+    return user_store(home)
+
+
+def _find_home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def _is_of_the_user(path: Path) -> bool:
-    return path.parent == Path.home() / ".a3s"
+    home = _find_home()
+    return home is not None and path.parent == home / OWN

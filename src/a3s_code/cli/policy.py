@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from a3s_code.api.agent import Agent
+from a3s_code.api.confirmers import escape
 from a3s_code.api.requests import call_arguments
 from a3s_code.api.session import AgentSession
 from a3s_code.cli.command import Command
@@ -74,9 +75,11 @@ def _describe(decision: Decision) -> Mapping[str, Any]:
 
 
 def _render(decision: Decision) -> str:
-    lines = [f"{decision.outcome}: {decision.reason}" if decision.reason else decision.outcome]
-    lines.append(f"  decided by {decision.source}" + (f", rule {decision.rule}" if decision.rule else ""))
-    lines += [f"  {effect.kind} {ascii(effect.target)[1:-1]}" for effect in decision.effects[:SHOWN_EFFECTS]]
+    lines = [f"{decision.outcome}: {escape(decision.reason)}" if decision.reason else decision.outcome]
+    lines.append(
+        f"  decided by {escape(decision.source)}" + (f", rule {escape(decision.rule)}" if decision.rule else "")
+    )
+    lines += [f"  {effect.kind} {escape(effect.target)}" for effect in decision.effects[:SHOWN_EFFECTS]]
     if len(decision.effects) > SHOWN_EFFECTS:
         lines.append(f"  and {len(decision.effects) - SHOWN_EFFECTS} more effects")
     return "\n".join(lines)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from a3s_code.errors import A3SError
+from a3s_code.kernel.attribution import describe, expect, is_foreign
 from a3s_code.kernel.events import AgentEvent
 from a3s_code.kernel.messages import Message, Observation, Reasoning, Text, ToolCall
 from a3s_code.kernel.ports import Emit, Request
@@ -14,12 +16,32 @@ Clean = Callable[[str], str]
 MAX_DEPTH = 64
 
 
+def withhold_failures(clean: Clean) -> Clean:
+    """A `clean` that does not raise: what cannot be cleaned is withheld."""
+
+    def attempt(text: str) -> str:
+        try:
+            return expect(str, clean(text))
+        except BaseException as error:
+            if not is_foreign(error):
+                raise
+            return f"[withheld: the sanitizer failed: {describe(error)}]"
+
+    return attempt
+
+
 def clean_value(value: Any, clean: Clean, depth: int = 0) -> Any:
-    """A JSON-like value with every text in it cleaned, keys too; beyond MAX_DEPTH its cleaned representation."""
+    """A JSON-like value with every text in it cleaned, keys too.
+
+    Beyond MAX_DEPTH, and of what is no JSON, the representation is looked at, and stands for the value where it is not
+    clean.
+    """
     if isinstance(value, str):
         return clean(value)
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, Mapping | list | tuple) and depth >= MAX_DEPTH:
-        return clean(repr(value))
+        return clean(_represent(value))
     if isinstance(value, Mapping):
         return _clean_mapping(value, clean, depth + 1)
     if isinstance(value, list | tuple):
@@ -27,7 +49,16 @@ def clean_value(value: Any, clean: Clean, depth: int = 0) -> Any:
         if all(old is new for old, new in zip(value, items, strict=True)):
             return value
         return items if isinstance(value, list) else tuple(items)
-    return value
+    shown = _represent(value)
+    cleaned = clean(shown)
+    return value if cleaned == shown else cleaned
+
+
+def _represent(value: Any) -> str:
+    try:
+        return repr(value)
+    except RecursionError:
+        return "[nested too deep]"
 
 
 def _clean_mapping(given: Mapping[Any, Any], clean: Clean, depth: int) -> Mapping[Any, Any]:
@@ -53,6 +84,13 @@ def tell_cleaned(emit: Emit, clean: Clean) -> Emit:
         emit(replace(event, **cleaned))
 
     return tell
+
+
+def clean_error(error: A3SError, clean: Clean) -> None:
+    """Clean what an error says, in place, for it is raised where somebody may log it."""
+    error.message = clean(error.message)
+    error.hint = None if error.hint is None else clean(error.hint)
+    error.args = tuple(clean(item) if isinstance(item, str) else item for item in error.args)
 
 
 def clean_request(request: Request, clean: Clean) -> Request:

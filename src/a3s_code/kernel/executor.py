@@ -7,7 +7,6 @@ of a verification.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -18,10 +17,11 @@ from typing import Any, cast
 from a3s_code.errors import RunLimit
 from a3s_code.kernel import events
 from a3s_code.kernel.artifacts import shorten
-from a3s_code.kernel.attribution import describe, expect, is_foreign
+from a3s_code.kernel.attribution import describe, is_foreign
 from a3s_code.kernel.authorization import Authorization
-from a3s_code.kernel.cleaning import clean_value, tell_cleaned
+from a3s_code.kernel.cleaning import clean_value, tell_cleaned, withhold_failures
 from a3s_code.kernel.contracts import Decision, Effect, Origin
+from a3s_code.kernel.doors import Doors
 from a3s_code.kernel.messages import ArtifactRef, Observation, ToolCall
 from a3s_code.kernel.pairing import INTERRUPTED
 from a3s_code.kernel.ports import Clock, Emit, Guard, Hooks, Limits, StreamSanitizer, Watcher
@@ -65,7 +65,7 @@ class Surroundings:
     artifacts: ArtifactStore
     environment: Mapping[str, str]
     sandbox: SandboxMode = "auto"
-    hides: Callable[[str], bool] = lambda path: False
+    hides: Callable[[str], bool] | None = None
     watchers: tuple[Watcher, ...] = ()
 
 
@@ -85,6 +85,7 @@ class ToolExecutor:
         self._catalog = catalog
         self._authorization = authorization
         self._sanitizer = sanitizer
+        self._clean = withhold_failures(sanitizer.clean)
         self._hooks = hooks
         self._around = surroundings
 
@@ -130,19 +131,23 @@ class ToolExecutor:
         """Carry out one call."""
         return await self._execute(await self._prepare(call, caller), caller)
 
-    def changes(self, call: ToolCall, origin: Origin) -> bool:
+    def _changes(self, call: ToolCall, origin: Origin) -> bool:
         """Whether the call is declared to change something; one that cannot be prepared changes nothing."""
         return prepare(self._catalog, self._state.workspace, call, origin).changes
 
     async def permit(self, call: ToolCall, caller: Caller) -> Decision:
-        """Allow or deny, for a call that a running tool makes itself: a redirect it meets."""
-        found = prepare(self._catalog, self._state.workspace, call, caller.origin).found
+        """Allow or deny, for a call that a running tool makes itself: a redirect it meets. A hook that would have the
+        arguments changed denies, for the tool acts on those it asked for."""
+        prepared = await self._prepare(call, caller)
+        found = prepared.found
         if isinstance(found, ToolOutput):
             return Decision("deny", found.text, "executor")
+        if prepared.call is not call:
+            return Decision("deny", "a hook changed the arguments of what the call met on its way", "hook")
         if isinstance(found, Ready):
             spelled = Spelling(call.arguments, self._clean)
             emit = tell_cleaned(caller.emit, self._clean)
-            found = await self._authorization.settle(found.action, spelled, emit)
+            found = await self._authorization.settle(found.action, spelled, emit, prepared.doubt)
         return found
 
     async def foresee(self, call: ToolCall) -> Decision:
@@ -198,9 +203,9 @@ class ToolExecutor:
                 # Counted before the call, for one that is cut off may have had effects.
                 counted = found.action.may_change and caller.origin != "check"
                 self._state.changes += counted
-                context = self._context(found, judged, caller, key)
                 sys.audit(INVOKED, call.id, call.name)
-                async with asyncio.timeout((self._around.limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000):
+                async with asyncio.timeout((self._around.limits.tool_timeout_ms + DEADLINE_GRACE_MS) / 1000) as limit:
+                    context = self._context(found, judged, caller, key, limit)
                     output = _checked(call, await found.tool.invoke(found.args, context))
                 if counted and output.error_kind in NOTHING_DONE:
                     self._state.changes -= 1
@@ -237,12 +242,26 @@ class ToolExecutor:
             events.PermissionDenied(call.id, call.name, spelled.shown, decision.reason, decision.rule, decision.source)
         )
         if caller.run is not None:
-            caller.run.refused.append(Refusal(call, decision))
+            kept = replace(call, arguments=clean_value(call.arguments, self._clean))
+            caller.run.refused.append(Refusal(kept, decision))
         return ToolOutput.failure(f"Not allowed: {decision.reason}", "permission_denied")
 
-    def _context(self, ready: Ready, decision: Decision, caller: Caller, key: str) -> ToolContext:
+    def _context(
+        self, ready: Ready, decision: Decision, caller: Caller, key: str, limit: asyncio.Timeout
+    ) -> ToolContext:
         state, around, action = self._state, self._around, ready.action
-        doors = _Doors(self, caller, action)
+
+        def is_open() -> bool:
+            return key in state.active
+
+        doors = Doors(
+            action,
+            limit,
+            is_open,
+            execute=lambda call: self.execute(call, replace(caller, depth=caller.depth + 1)),
+            permit=lambda call: self.permit(call, caller),
+            changes=lambda call: self._changes(call, caller.origin),
+        )
         return ToolContext(
             workspace=state.workspace,
             session_id=state.session_id,
@@ -254,7 +273,7 @@ class ToolExecutor:
             artifacts=around.artifacts,
             files=state.files,
             environment=around.environment,
-            progress=Progress(action, self._sanitizer, caller.emit, lambda: key in state.active),
+            progress=Progress(action, self._sanitizer, caller.emit, is_open),
             timeout_ms=around.limits.tool_timeout_ms,
             sandbox=around.sandbox,
             call=doors.call,
@@ -301,7 +320,7 @@ class ToolExecutor:
                 origin=caller.origin,
                 run_id=None if caller.run is None else caller.run.id,
                 error_kind=seen.error_kind,
-                metadata_keys=tuple(sorted(seen.metadata)),
+                metadata_keys=tuple(sorted(map(str, seen.metadata))),
                 artifact_uris=(seen.artifact.uri,) if seen.artifact else (),
             )
         )
@@ -312,7 +331,7 @@ class ToolExecutor:
             payload = {
                 "session_id": self._state.session_id,
                 "tool": call.name,
-                "args": call.arguments,
+                "args": clean_value(call.arguments, self._clean),
                 "result": {
                     "success": not seen.failed,
                     "output": seen.output,
@@ -321,35 +340,6 @@ class ToolExecutor:
                 },
             }
             self._hooks.observe("post_tool_use", payload, tell_cleaned(caller.emit, self._clean))
-
-    def _clean(self, text: str) -> str:
-        try:
-            return expect(str, self._sanitizer.clean(text))
-        except BaseException as error:
-            if not is_foreign(error):
-                raise
-            return f"[withheld: the sanitizer failed: {describe(error)}]"
-
-
-class _Doors:
-    """What a tool may ask of the executor while it runs: further calls, and a decision on other arguments."""
-
-    def __init__(self, executor: ToolExecutor, caller: Caller, action: Action) -> None:
-        self._executor = executor
-        self._caller = caller
-        self._action = action
-        self._numbers = itertools.count(1)
-
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> Observation:
-        call = ToolCall(f"{self._action.call_id}.{next(self._numbers)}", name, arguments)
-        return await self._executor.execute(call, replace(self._caller, depth=self._caller.depth + 1))
-
-    def changes(self, name: str, arguments: Mapping[str, Any]) -> bool:
-        return self._executor.changes(ToolCall(self._action.call_id, name, arguments), self._caller.origin)
-
-    async def permit(self, arguments: Mapping[str, Any]) -> Decision:
-        call = ToolCall(f"{self._action.call_id}.{next(self._numbers)}", self._action.tool, arguments)
-        return await self._executor.permit(call, self._caller)
 
 
 def _guard(call: ToolCall, caller: Caller) -> ToolOutput | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from a3s_code.errors import A3SError, RunLimit
 from a3s_code.kernel import events
 from a3s_code.kernel.attribution import blame, expect
-from a3s_code.kernel.cleaning import clean_message, clean_request
+from a3s_code.kernel.cleaning import clean_error, clean_message, clean_request, withhold_failures
 from a3s_code.kernel.contracts import Intent, Verification
 from a3s_code.kernel.executor import Caller, ToolExecutor
 from a3s_code.kernel.lifecycle import Lifecycle
@@ -39,7 +39,8 @@ class AgentLoop:
         self._catalog = catalog
         self._executor = executor
         self._limits = limits
-        self._lifecycle = Lifecycle(modules.hooks, state, model.name, modules.sanitizer.clean)
+        self._clean = withhold_failures(modules.sanitizer.clean)
+        self._lifecycle = Lifecycle(modules.hooks, state, model.name, self._clean)
 
     async def run(self, run: Run, request: Request, after: Sequence[Run] = ()) -> None:
         """Work on `request`, once all in `after` are over, until it is done, fails, reaches a limit or is cancelled.
@@ -54,11 +55,12 @@ class AgentLoop:
                 await self._work(run, request)
             run.end("cancelled" if run.cancelling else "completed")
         except RunLimit as limit:
-            run.emit(events.LimitReached(limit.limit, limit.message))
+            run.emit(events.LimitReached(limit.limit, self._clean(limit.message)))
             run.end("limit_reached")
         except asyncio.CancelledError:
             run.end("cancelled")
         except A3SError as error:
+            clean_error(error, self._clean)
             run.fail(error)
         finally:
             self._state.usage += run.usage

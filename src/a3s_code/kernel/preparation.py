@@ -59,6 +59,8 @@ def prepare(catalog: ToolCatalog, workspace: Path, call: ToolCall, origin: Origi
         arguments = copy.deepcopy(dict(call.arguments))
         args = tool.parse(arguments)
         effects = tuple(expect(Effect, effect) for effect in tool.effects(args, workspace))
+    except RecursionError:
+        return Prepared(call, ToolOutput.failure(f"{call.name}: the arguments are nested too deep", "invalid_argument"))
     except (ArgumentError, ValueError) as error:
         return Prepared(call, ToolOutput.failure(f"{call.name}: {error}", "invalid_argument"))
     except BaseException as error:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 SHOWN_BYTES = 2_048
+TOO_DEEP = "[nested too deep to be shown]"
+"""Stands for arguments that cannot be copied either, so that no call of them is ever made."""
+
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
 
 
@@ -30,6 +33,9 @@ class Spelling:
 
 def _spell(arguments: Mapping[str, Any]) -> str:
     try:
-        return _JSON.encode(arguments)
-    except (TypeError, ValueError, RecursionError):
-        return repr(arguments)
+        try:
+            return _JSON.encode(arguments)
+        except (TypeError, ValueError):
+            return repr(arguments)
+    except RecursionError:
+        return TOO_DEEP

@@ -73,10 +73,6 @@ def _change(name: str, arguments: Mapping[str, Any]) -> bool:
     return True
 
 
-def _hide_nothing(path: str) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """What a tool may know of the call it serves, and the doors it may go through.
@@ -88,7 +84,8 @@ class ToolContext:
 
     `call` makes a call of another tool, judged like any other; `changes` tells whether such a call is declared to
     change something. `permit` has this very call judged with other arguments, and confirmed where it must be: the
-    outcome is allow or deny. `hides` tells whether a rule keeps the file at a real path from being read without a word.
+    outcome is allow or deny. `hides` tells whether a rule keeps the file at a real path from being read
+    without a word; it is None where no rule keeps any.
     """
 
     workspace: Path
@@ -107,7 +104,7 @@ class ToolContext:
     call: Callable[[str, Mapping[str, Any]], Awaitable[Observation]] = _make_no_calls
     changes: Callable[[str, Mapping[str, Any]], bool] = _change
     permit: Callable[[Mapping[str, Any]], Awaitable[Decision]] = _permit_nothing
-    hides: Callable[[str], bool] = _hide_nothing
+    hides: Callable[[str], bool] | None = None
 
 
 class ToolPort(Protocol):

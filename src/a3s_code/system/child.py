@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import tempfile
 import threading
 import time
@@ -27,6 +28,7 @@ QUIET_AFTER_EXIT = 0.2
 LONGEST_AFTER_EXIT = 1.0
 LONGEST_AFTER_KILL = 0.3
 POLL = 0.02
+LONGEST_WAIT = 3600.0  # the system's own limit is some weeks
 CHUNK = 65_536
 
 Ending = Literal["exited", "timeout", "interrupted"]
@@ -200,7 +202,7 @@ class Child:
                 if ruleset is not None:
                     stack.callback(os.close, ruleset)
                 return Launched(start, ruleset)
-            if command.supervised and launcher_command() is not None:
+            if (command.supervised or _loses_exit_codes()) and launcher_command() is not None:
                 return Launched(start)
             return Direct(start, pidfd=pidfd)
 
@@ -218,9 +220,9 @@ class Child:
 
     def _turn(self, until: float | None) -> bool:
         """Wait for the next thing to happen, at most to `until`, and take note of it. True: the interrupt was set."""
-        wait = None if until is None else max(until - time.monotonic(), 0)
+        wait = LONGEST_WAIT if until is None else min(max(until - time.monotonic(), 0), LONGEST_WAIT)
         if self._asking:
-            wait = POLL if wait is None else min(POLL, wait)
+            wait = min(POLL, wait)
         interrupted = False
         for key, _ in self._selector.select(wait):
             if key.fd in self._pipes:
@@ -265,6 +267,11 @@ class Child:
         for descriptor in self._pipes:
             os.close(descriptor)
         self._pipes.clear()
+
+
+def _loses_exit_codes() -> bool:
+    """Whether this process ignores how its children end, as some servers do: the system then forgets it."""
+    return signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
 
 
 @contextlib.contextmanager

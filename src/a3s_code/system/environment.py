@@ -18,6 +18,8 @@ SAFE_NAMES = frozenset(
 )
 TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 CACHES = {"XDG_CACHE_HOME": ".cache", "npm_config_cache": ".npm", "GOMODCACHE": "go/pkg"}
+# Tools that have a folder of their own, and the cache in it without which they cannot work.
+TOOLS = {"CARGO_HOME": (".cargo", "registry"), "GRADLE_USER_HOME": (".gradle", "caches")}
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 
 
@@ -44,5 +46,8 @@ def confined_environment(environ: Mapping[str, str], temporary: Path) -> dict[st
     home = Path(environ.get("HOME") or "/")
     for name, usual in CACHES.items():
         if name not in environ and not (home / usual).exists():
+            moved[name] = str(temporary / usual.strip("."))
+    for name, (usual, needed) in TOOLS.items():
+        if not Path(environ.get(name) or home / usual, needed).exists():
             moved[name] = str(temporary / usual.strip("."))
     return {**environ, **moved}

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from a3s_code.system.files import open_folder
+
 CREATE_RULESET, ADD_RULE = 444, 445
 RULE_PATH_BENEATH = 1
 VERSION = 1
@@ -62,7 +64,7 @@ def version() -> int:
 def create_ruleset(grants: Iterable[Grant]) -> int:
     """A descriptor of a ruleset that forbids every change of files but the granted ones; the caller closes it.
 
-    A path that is not there is left out. Raises OSError.
+    A path that is not there, or has come to lead through a link, is left out. Raises OSError.
     """
     handled = WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_ANY | REFER
     if version() >= TRUNCATE_VERSION:
@@ -80,8 +82,10 @@ def create_ruleset(grants: Iterable[Grant]) -> int:
 
 def _add(ruleset: int, grant: Grant, handled: int) -> None:
     try:
-        # The path was resolved when it was judged: a link that stands there now is another place.
-        descriptor = os.open(grant.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # The path was resolved when it was judged: a link that stands in it now leads to another place.
+        with open_folder(grant.path.parent) as folder:
+            flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(grant.path.name or ".", flags, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return
     try:

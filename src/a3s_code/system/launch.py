@@ -8,6 +8,7 @@ import functools
 import importlib.util
 import marshal
 import os
+import re
 import selectors
 import signal
 import socket
@@ -22,9 +23,11 @@ from pathlib import Path
 from a3s_code.system import launcher
 from a3s_code.system.proctree import kill_marked, kill_session, kill_tree
 
-START_SECONDS = 30.0
+START_SECONDS = 10.0
+ANSWER_SECONDS = 1.0
 REAP_SECONDS = 0.5
 MESSAGE_BYTES = 4096
+_PYTHON = re.compile(r"python|pypy|graalpy", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,11 @@ def launcher_command() -> tuple[str, ...] | None:
         return None
     if os.uname().machine.startswith(launcher.ODD_MACHINES):
         return None
-    # The compiled form saves a third of the time; run as a script nobody compares it with its source.
     source = str(launcher.__file__)
+    # A program with an interpreter in it names itself, and modules in an archive are no files.
+    if not _PYTHON.search(Path(sys.executable).name) or not Path(source).is_file():
+        return None
+    # The compiled form saves a third of the time; run as a script nobody compares it with its source.
     compiled = launcher.__spec__.cached if launcher.__spec__ is not None else None
     script = compiled if compiled is not None and _is_made_from(compiled, source) else source
     return (sys.executable, "-I", "-S", script)
@@ -78,6 +84,7 @@ class Launched:
         self.exit_code = 128 + signal.SIGKILL
         self._mark = start.mark
         self._leader = 0
+        self._leading = True
         self._heard = b""
         request = _request(start, ruleset)
         self._control, theirs = socket.socketpair()
@@ -122,7 +129,7 @@ class Launched:
         if not self.gone:
             kill_tree(self._process.pid)
         if self.lost:
-            kill_session(self._leader)
+            kill_session(self._leader, leading=self._leading)
         kill_marked(self._mark)
 
     def reap(self) -> bool:
@@ -142,32 +149,49 @@ class Launched:
 
     def _await_start(self, request: bytes) -> None:
         self._control.settimeout(START_SECONDS)
-        heard = b""
         try:
             self._control.sendall(request)
-            while heard.count(b"\n") < 2 and (content := self._receive()):
-                heard += content
+            forked = self._next_line()
         except OSError as error:
             raise OSError(errno.EIO, f"the launcher process did not start: {error}") from error
-        self._control.setblocking(False)
-        forked, _, heard = heard.partition(b"\n")
         if not forked.startswith(b"forked "):
             raise OSError(errno.EIO, "the launcher process did not start")
         self._leader = int(forked.split()[1])
-        # A command may end its launcher before that has said more; then there is no answer, and hear() finds it lost.
-        answer, _, more = heard.partition(b"\n")
+        # From here on the command may run. Where it ended its launcher, or stopped it, there is no answer; then it is
+        # for hear() to find it lost, or for the end of the call to end it.
+        answer = b""
+        self._control.settimeout(ANSWER_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            answer = self._next_line()
+        self._control.setblocking(False)
         if answer.startswith(b"failed "):
             number = int(answer.split()[1])
             raise OSError(number, os.strerror(number))
-        self._take(more)
+        self._take(b"")
+
+    def _next_line(self) -> bytes:
+        """What the launcher says next; nothing where it has ended. Raises TimeoutError."""
+        while b"\n" not in self._heard:
+            content = self._receive()
+            if not content:
+                return b""
+            self._heard += content
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line
 
     def _take(self, content: bytes) -> None:
         *lines, self._heard = (self._heard + content).split(b"\n")
         for line in lines:
             word, _, number = line.partition(b" ")
+            if word == b"started":
+                continue
             self.ended = True
             if word == b"gone":
                 self.gone = True
+                continue
+            self._leading = False
+            if word == b"failed":
+                self.exit_code = launcher.CANNOT_START
             else:
                 self.exit_code = int(number) if int(number) >= 0 else 128 - int(number)
 

@@ -25,12 +25,13 @@ SIGKILL, SIGUSR1, SIGPIPE, SIGTERM, SIGCHLD, SIGXFSZ = 9, 10, 13, 15, 17, 25
 SIG_SETMASK = 2
 SET_BYTES = 128
 SIGNAL_RECORD = 128
-PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 15, 36, 38
 PIDFD_SEND_SIGNAL, PIDFD_OPEN, LANDLOCK_RESTRICT_SELF = 424, 434, 446
 TERM_GRACE = 0.5
 SWEEP_PAUSE = 0.005
 STUCK_AFTER = 2.0
 STUCK_PAUSE = 0.5
+REAPED_AT_ONCE = 1000
 CANNOT_START = 127
 ODD_MACHINES = ("alpha", "mips", "parisc", "sparc")
 
@@ -80,11 +81,12 @@ class Tree:
         self._watch()
 
     def _watch(self) -> None:
+        more = False
         while not self._empty:
-            if self._turn(None):
+            if self._turn(0 if more else None):
                 self._end()
                 return
-            self._reap()
+            more = self._reap()
 
     def _turn(self, seconds: float | None) -> bool:
         """Wait for something to happen. True: everything is to end."""
@@ -99,34 +101,37 @@ class Tree:
         # The kernel tells when the thread that started us ends, which need not be the end of the host.
         return ending or os.getppid() != self._host
 
-    def _reap(self) -> None:
-        words = b""
-        while not self._empty:
+    def _reap(self) -> bool:
+        """Let go of what has ended; True where there may be more of it, which would keep us from hearing the host."""
+        words, more = b"", True
+        for _ in range(REAPED_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 self._empty = True
                 words += b"gone\n"
-                break
+                pid = status = 0
             if pid == 0:
+                more = False
                 break
             if pid == self._leader:
                 words += b"exited %d\n" % os.waitstatus_to_exitcode(status)
                 self._leader = 0  # the number may come again
         if words:
             self._tell(words)
+        return more
 
     def _end(self) -> None:
         """Ask all to end, and after a short grace make them."""
-        _signal_all(SIGTERM)
+        _signal_all(SIGTERM, self._leader)
         grace = time.monotonic() + TERM_GRACE
-        self._reap()
+        more = self._reap()
         while not self._empty and (left := grace - time.monotonic()) > 0:
-            self._turn(left)
-            self._reap()
+            self._turn(0 if more else left)
+            more = self._reap()
         stuck = time.monotonic() + STUCK_AFTER
         while not self._empty:
-            _signal_all(SIGKILL)
+            _signal_all(SIGKILL, self._leader)
             # What the kernel does not let go of, or is not ours to kill, is tried again at leisure.
             self._turn(SWEEP_PAUSE if time.monotonic() < stuck else STUCK_PAUSE)
             self._reap()
@@ -140,6 +145,8 @@ class Tree:
 
 def _hear_signals() -> int:
     """A descriptor for the signals that matter; all others are blocked, so that a stray one cannot end us."""
+    # A host that ignores it hands that down, and then nobody would hear how anything ended.
+    libc.signal(SIGCHLD, None)
     every, wanted = ctypes.create_string_buffer(SET_BYTES), ctypes.create_string_buffer(SET_BYTES)
     libc.sigfillset(every)
     libc.sigprocmask(SIG_SETMASK, every, None)
@@ -216,10 +223,12 @@ def _let_go_of_output() -> None:
     os.close(nothing)
 
 
-def _signal_all(number: int) -> None:
-    """Signal every descendant of this process."""
+def _signal_all(number: int, leader: int) -> None:
+    """Signal every descendant of this process; without /proc, no more than the group of a leader that still lives."""
     parents = {os.getpid()}
     tree = descendants()
+    if not tree and leader:
+        libc.kill(-leader, number)
     parents.update(tree)
     for pid in tree:
         hold = int(libc.syscall(PIDFD_OPEN, pid, 0))
@@ -236,7 +245,11 @@ def _signal_all(number: int) -> None:
 def descendants() -> list[int]:
     """The children of this process, their children, and so on; parents come first."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208  # pathlib takes longer to import than all the rest
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208  # pathlib takes longer to import than all the rest
+    except OSError:
+        return []
+    for name in names:
         if name.isdigit():
             children.setdefault(_parent(int(name)), []).append(int(name))
     found = list(children.get(os.getpid(), ()))
@@ -264,6 +277,8 @@ def main(arguments: list[str]) -> None:
             os.set_inheritable(descriptor, False)
     # So that a command that kills every python does not take this one for one.
     libc.prctl(PR_SET_NAME, b"a3s-launcher", 0, 0, 0)
+    # So that a command cannot trace it, and say in its name that all is gone.
+    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     Tree(control, host).run()
 

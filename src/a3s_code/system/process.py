@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import contextlib
 import contextvars
+import errno
 import functools
 import os
 import threading
@@ -75,7 +76,12 @@ async def run(
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="a3s-child", daemon=True)
     _register(thread, command.owner, interrupt)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # as many threads as the system allows
+        _running.pop(thread)
+        interrupt.close()
+        raise BlockingIOError(errno.EAGAIN, "no more threads can be started") from error
     return await finish(future, interrupt.set)
 
 
@@ -140,11 +146,15 @@ def end_all(owner: str | None = None) -> None:
     Blocks until all of it is dead, about two seconds at most.
     """
     if _process == os.getpid():
-        running = [(thread, interrupt) for thread, (whose, interrupt) in _running.items() if owner in (None, whose)]
+        # Copied at once, for other threads begin and end meanwhile.
+        running = [
+            (thread, interrupt) for thread, (whose, interrupt) in tuple(_running.items()) if owner in (None, whose)
+        ]
         for _, interrupt in running:
             interrupt.set()
         for thread, _ in running:
-            thread.join(EXIT_WAIT)
+            with contextlib.suppress(RuntimeError):  # about to be started: it will find the interrupt
+                thread.join(EXIT_WAIT)
     background.end_owned(owner)
     scratch.remove(owner)
 

@@ -33,8 +33,13 @@ def kill_marked(mark: str) -> None:
     _sweep(lambda: marked(mark))
 
 
-def kill_session(leader: int) -> None:
-    """Kill what is left of the session that `leader` led, and those they start meanwhile; Linux only."""
+def kill_session(leader: int, *, leading: bool) -> None:
+    """Kill what is left of the session that `leader` led, and those they start meanwhile; Linux only.
+
+    Where it is known to lead no more, a process with its number is another, and the session that one's.
+    """
+    if not leading and _status(leader, SESSION) >= 0:
+        return
     _sweep(lambda: [pid for pid in _pids() if _status(pid, SESSION) == leader])
 
 

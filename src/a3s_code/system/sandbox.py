@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,12 +19,14 @@ from typing import Literal
 
 from a3s_code.kernel.contracts import Effect
 from a3s_code.system import bubblewrap, landlock
+from a3s_code.system.files import read_bytes
 from a3s_code.system.landlock import Grant
 from a3s_code.system.launch import launcher_command
 
 Engine = Literal["landlock", "bubblewrap"]
 
 TRIAL_SECONDS = 10.0
+MARKER_BYTES = 65_536
 # What programs write to without changing anything: nothing, terminals, shared memory, the interfaces of graphics cards.
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "dri", "kfd", "kvm")
 GRAPHICS = "nvidia*"
@@ -50,6 +53,9 @@ CACHES = (
     ".nuget/packages",
 )
 CACHE_NAMES = ("XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE")
+# Where tools keep their folder in another place than the home.
+TOOL_HOMES = {".cargo": "CARGO_HOME", ".gradle": "GRADLE_USER_HOME", ".bun": "BUN_INSTALL", "go": "GOPATH"}
+_WORK_TREE = re.compile(r"^\s*worktree\s*=\s*(.+?)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +172,17 @@ def _devices() -> Iterator[Path]:
 
 def _caches(environment: Mapping[str, str]) -> Iterator[Path]:
     named = [environment[name] for name in CACHE_NAMES if name in environment]
-    home = environment.get("HOME", "")
-    for place in (*named, *(os.path.join(home, name) for name in CACHES)):  # noqa: PTH118  # one join for each command
+    for place in (*named, *(_locate(name, environment) for name in CACHES)):
         with suppress(OSError, ValueError):
             path = Path(place)
             if path.is_absolute() and path.exists():
                 yield path.resolve()
+
+
+def _locate(cache: str, environment: Mapping[str, str]) -> str:
+    folder, _, rest = cache.partition("/")
+    usual = os.path.join(environment.get("HOME", ""), folder)  # noqa: PTH118  # many for each command
+    return os.path.join(environment.get(TOOL_HOMES.get(folder, "")) or usual, rest)  # noqa: PTH118  # as above
 
 
 def _repository(workspace: Path) -> Iterator[Path]:
@@ -187,13 +198,23 @@ def _repository(workspace: Path) -> Iterator[Path]:
             return
         if entry.is_file():
             with suppress(OSError, ValueError):
-                yield from _common_folder(entry, workspace)
+                yield from _distant_folder(entry, workspace)
             return
 
 
-def _common_folder(entry: Path, workspace: Path) -> Iterator[Path]:
-    own = Path(entry.parent, entry.read_text().removeprefix("gitdir:").strip()).resolve(strict=True)
+def _distant_folder(entry: Path, workspace: Path) -> Iterator[Path]:
+    """That of all worktrees, or of a submodule."""
+    own = Path(entry.parent, _read_small(entry).removeprefix("gitdir:").strip()).resolve(strict=True)
     common = own.parent.parent
     is_worktree = own.parent.name == "worktrees" and (common / "HEAD").exists() and not own.is_relative_to(workspace)
-    if is_worktree and Path((own / "gitdir").read_text().strip()).resolve() == entry.resolve():
+    if is_worktree and Path(_read_small(own / "gitdir")).resolve() == entry:
         yield common
+    elif any(own.is_relative_to(above / ".git" / "modules") for above in entry.parent.parents):
+        named = _WORK_TREE.search(_read_small(own / "config"))
+        if named is not None and Path(own, named[1]).resolve() == entry.parent:
+            yield own
+
+
+def _read_small(file: Path) -> str:
+    """What a small file holds. A command may have put a pipe there, or gigabytes."""
+    return os.fsdecode(read_bytes(file, MARKER_BYTES)).strip()

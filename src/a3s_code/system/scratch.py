@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -36,14 +38,35 @@ def remove(owner: str | None = None) -> None:
             return
         places = [_folders.pop(name) for name in list(_folders) if owner in (None, name)]
     for place in places:
-        shutil.rmtree(place, ignore_errors=True)
+        _remove_tree(place)
         if place.exists():
-            _make_removable(place)
-            shutil.rmtree(place, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _flatten(place)
+            _remove_tree(place)
 
 
-def _make_removable(place: Path) -> None:
-    # Some tools take the right to write from what they keep.
-    for folder, _, _ in os.walk(place):
-        with contextlib.suppress(OSError):
-            Path(folder).chmod(0o700)
+def _remove_tree(place: Path) -> None:
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _flatten(place: Path) -> None:
+    """Move every folder below `place` to its top, and give us the right to change what is in it.
+
+    Some tools take that right away, and folders may be nested deeper than Python's stack.
+    """
+    place.chmod(0o700)
+    name = secrets.token_hex(8)
+    pending = _folders_in(place)
+    for count in itertools.count():
+        if not pending:
+            return
+        folder, top = pending.pop(), place / f"{name}-{count}"
+        folder.chmod(0o700)
+        folder.rename(top)
+        pending += _folders_in(top)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    with os.scandir(folder) as found:
+        return [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -365,3 +367,88 @@ async def test_a_tool_of_the_host_that_asks_for_a_call_is_judged(tmp_path: Path)
         )
         await asyncio.wait_for(session.send("go"), 20)
         assert "topsecretvalue" not in (await session.history())[2].text
+
+
+def test_a_file_that_somebody_names_is_not_told_of_however_it_is_written(cloned: Path, tmp_path: Path) -> None:
+    (cloned / ".mcp.json").unlink()
+    (tmp_path / "link").symlink_to(cloned)
+    for named in (tmp_path / "link" / "agent.acl", Path("../cloned/agent.acl")):
+        with Agent.create(named) as agent:
+            session = open_session(agent, cloned)
+            result = session.send("go")
+            assert "workspace_untrusted" not in [item.event.type for item in session.run_events(result.run_id)]
+
+
+def test_the_home_folder_as_a_workspace_can_be_trusted_and_keeps_what_is_the_users(cloned: Path) -> None:
+    home = Path.home()
+    (home / ".a3s").mkdir(parents=True)
+    (home / ".a3s" / "agent.acl").write_text("max_tool_rounds = 3\n")
+    (home / "skills").mkdir()
+    (home / "skills" / "one.md").write_text("x\n")
+    with Agent.create("") as agent:
+        assert agent.trust(home) == ("skills/one.md",)
+        policy = PermissionPolicy(allow=["write", "read", "bash(echo:*)"])
+        session = open_session(agent, home, permission_policy=policy)
+        result = session.send("go")
+        assert "workspace_untrusted" not in [item.event.type for item in session.run_events(result.run_id)]
+        assert session.policy.check("write", file_path="a", content="x").outcome == "allow"
+        assert session.policy.check("write", file_path=".a3s/trust.json", content="x").outcome == "ask"
+        assert session.policy.check("read", file_path=".a3s/agent.acl").outcome == "ask"
+        assert session.policy.check("bash", command="echo x > .a3s/agent.acl").outcome == "ask"
+
+
+def test_who_has_no_home_folder_trusts_nothing(cloned: Path) -> None:
+    script = (
+        "import pwd\nfrom a3s_code import Agent\n"
+        "def nobody(uid): raise KeyError(uid)\npwd.getpwuid = nobody\n"
+        "with Agent.create() as agent:\n"
+        "    assert not agent.config.permissions.allow\n"
+        "    try:\n        agent.trust('.')\n    except Exception as error:\n        print(type(error).__name__)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "A3S_CONFIG")}
+    done = subprocess.run([sys.executable, "-c", script], cwd=cloned, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("WorkspaceError\n", 0), done.stderr
+
+
+def test_one_of_two_sessions_closes_and_the_other_is_still_watched(agent: Agent, tmp_path: Path) -> None:
+    provider = DefaultSecurityProvider()
+    one = open_session(agent, tmp_path, security_provider=provider)
+    other = open_session(agent, tmp_path, security_provider=provider)
+    one.close()
+    assert other.hook_count() == 1
+
+
+async def test_a_close_that_is_broken_off_still_ends_everything(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def hang(message: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def watch(message: Any) -> None:
+        told.append(message["event_type"])
+
+    class Provider(DefaultSecurityProvider):
+        def teardown(self, engine: Any = None) -> None:
+            told.append("teardown")
+            super().teardown(engine)
+
+    async with AsyncAgent.create("") as agent:
+        session = agent.session(tmp_path, model=ScriptedModel(["done"]), security_provider=Provider())
+        session.register_hook("hang", "session_end", hang)
+        session.register_hook("watch", "session_end", watch)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(session.close(), 0.1)
+    assert told == ["teardown"]
+
+
+def test_a_hook_that_calls_tools_itself_does_not_run_for_ever(agent: Agent, tmp_path: Path) -> None:
+    session = open_session(agent, tmp_path, [ToolCall("1", "ls", {})])
+    asked: list[str] = []
+
+    def guard(message: Any) -> None:
+        asked.append(session.ls().error_kind or "")
+
+    session.register_hook("guard", "pre_tool_use", guard)
+    result = session.send("go")
+    assert asked == ["permission_denied"]
+    assert not result.denied

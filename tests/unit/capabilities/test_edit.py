@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -13,7 +15,9 @@ from typing import Any
 import pytest
 
 from a3s_code.capabilities.core_tools import Edit, Read
+from a3s_code.capabilities.core_tools.edit import find_spans
 from a3s_code.system.files import digest
+from a3s_code.system.text import line_end
 
 READ, EDIT = Read(), Edit()
 SCALE = float(os.environ.get("A3S_TEST_SCALE", "0.1"))
@@ -231,3 +235,30 @@ async def test_a_hard_link_is_broken_and_told(bench: Any) -> None:
     output = await bench.call(EDIT, file_path="a", old_string="old", new_string="new")
     assert output.text == "Edited a. It had another name by hard link, which kept the old content"
     assert (bench.workspace / "b").read_text() == "old"
+
+
+async def test_many_places_in_one_long_line_take_little_time(bench: Any) -> None:
+    file = bench.put("minified.js", "a;" * 500_000)
+    started = time.monotonic()
+    output = await bench.call(EDIT, file_path="minified.js", old_string="a", new_string="b\nb", replace_all=True)
+    assert time.monotonic() - started < 5
+    assert output.metadata["replacements"] == 500_000
+    assert file.read_text() == "b\nb;" * 500_000
+
+
+async def test_many_equal_lines_take_little_time(bench: Any) -> None:
+    bench.put("same.txt", "a\r\n" * 300_000)
+    started = time.monotonic()
+    output = await bench.call(EDIT, file_path="same.txt", old_string="a\n" * 3_000 + "b", new_string="c")
+    assert time.monotonic() - started < 5
+    assert output.error_kind == "not_found"
+
+
+def test_places_are_those_that_a_pattern_would_find() -> None:
+    choice = random.Random(7).choice
+    for _ in range(20_000):
+        text = "".join(choice(("a", "b", "\n", "\r\n", "\r")) for _ in range(choice(range(12))))
+        old = "".join(choice(("a", "\n")) for _ in range(choice((1, 1, 2, 3))))
+        end = "\r" if line_end(text) == "\r" else r"\r?\n"
+        expected = [found.span() for found in re.finditer(end.join(old.split("\n")), text)]
+        assert find_spans(text, old, literal=False) == expected

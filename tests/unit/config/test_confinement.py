@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from a3s_code.config.confinement import confine, list_confined
 from a3s_code.config.load import load_config
 from a3s_code.config.schema import Config
@@ -92,3 +94,35 @@ def test_what_was_left_out_is_named() -> None:
     }
     harmless = load_config("max_tool_rounds = 3\n")
     assert list_confined(harmless, load_config("")) == ()
+
+
+def test_a_key_that_is_not_the_providers_own_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k-of-the-user-1")
+    monkeypatch.setenv("OTHER_TOKEN", "k-of-the-user-2")
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    config = confined(
+        'providers "openai" { api_key = env("OPENAI_API_KEY") }\n'
+        'providers "deepseek" { api_key = env("OTHER_TOKEN") }\n'
+        'providers "mistral" { api_key = "k-of-the-file" models "m" { api_key = "k-of-the-file" } }\n'
+        'providers "groq" { api_key = env("GROQ_API_KEY", "k-of-the-file") }\n'
+    )
+    kept = {name: provider.api_key for name, provider in config.providers.items() if provider.api_key is not None}
+    assert {name: key.reveal() for name, key in kept.items()} == {"openai": "k-of-the-user-1"}
+    assert config.providers["mistral"].models["m"].api_key is None
+
+
+def test_the_hosts_key_wins_and_holds_for_every_model_of_the_file() -> None:
+    config = confined(
+        'providers "openai" { models "m" { api_key = "k-of-the-file" } }',
+        providers={"openai": {"api_key": "k-of-the-host", "base_url": "https://own.test/v1"}},
+    )
+    model = config.providers["openai"].models["m"]
+    assert model.api_key is not None
+    assert (model.api_key.reveal(), model.base_url) == ("k-of-the-host", "https://own.test/v1")
+
+
+def test_no_recording_is_played_and_no_limit_is_raised() -> None:
+    config = confined('providers "replay" { path = "evil.jsonl" }\nmax_tool_rounds = 1000000\n')
+    assert config.providers["replay"].path is None
+    assert config.max_tool_rounds == Config().max_tool_rounds
+    assert confined("max_tool_rounds = 1000\n", max_tool_rounds=2000).max_tool_rounds == 2000

@@ -525,3 +525,30 @@ def test_a_hook_can_be_given_as_a_value() -> None:
     engine.register(hook)
     assert hook.gating
     assert engine.listens("pre_tool_use")
+
+
+async def test_a_gating_hook_is_not_asked_about_its_own_work_and_blocks_it(stage: Stage) -> None:
+    seen: list[Suggestion] = []
+
+    async def handler(message: Message) -> None:
+        seen.append(await stage.consult())
+
+    stage.hook("h", handler)
+    assert (await stage.consult()).action == "continue"
+    assert [said.action for said in seen] == ["block"]
+    assert "itself" in seen[0].reason
+    assert (await stage.consult()).action == "continue", "it may be asked again once it is done"
+
+
+async def test_a_hook_that_only_observes_is_not_told_of_its_own_work(stage: Stage) -> None:
+    def handler(message: Message) -> None:
+        stage.told.append(("h", message["payload"]))
+        asyncio.run(observe())
+
+    async def observe() -> None:
+        stage.engine.observe("post_tool_use", payload(), stage.emit)
+        await stage.engine.close()
+
+    stage.hook("h", handler, event="post_tool_use")
+    await observe()
+    assert stage.names == ["h"]

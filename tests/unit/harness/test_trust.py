@@ -144,3 +144,50 @@ def test_many_who_trust_at_once_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert all(TrustStore(path).trusts(survey(root)) for root in roots)
+
+
+def test_what_lies_behind_a_linked_folder_belongs_to_the_contents(workspace: Path, store: TrustStore) -> None:
+    shared = workspace / "tools" / "skills"
+    shared.mkdir(parents=True)
+    (shared / "one.md").write_text("be nice\n")
+    (workspace / ".claude" / "skills").symlink_to(shared)
+    assert ".claude/skills/one.md" in survey(workspace).files
+    store.trust(survey(workspace))
+    (shared / "one.md").write_text("be evil\n")
+    assert not store.trusts(survey(workspace))
+
+
+@pytest.mark.parametrize("depth", [30, None])
+def test_what_is_nested_too_deep_or_leads_round_cannot_be_trusted(
+    workspace: Path, store: TrustStore, depth: int | None
+) -> None:
+    if depth is None:
+        (workspace / ".a3s").mkdir()
+        (workspace / ".a3s" / "round").symlink_to(workspace / ".a3s")
+    else:
+        (workspace / ".a3s" / "/".join("d" * depth)).mkdir(parents=True)
+    found = survey(workspace)
+    assert found.fault
+    assert not store.trusts(found)
+
+
+def test_the_users_own_folder_is_not_brought_by_a_workspace_around_it(workspace: Path) -> None:
+    (workspace / ".a3s").mkdir()
+    (workspace / ".a3s" / "trust.json").write_text("{}")
+    assert ".a3s/trust.json" in survey(workspace).files
+    assert ".a3s/trust.json" not in survey(workspace, workspace / ".a3s").files
+
+
+def test_what_was_read_counts_whatever_stands_in_the_file_by_now(workspace: Path, store: TrustStore) -> None:
+    store.trust(survey(workspace))
+    content = (workspace / "agent.acl").read_bytes()
+    assert store.trusts(survey(workspace, read={"agent.acl": content}))
+    assert not store.trusts(survey(workspace, read={"agent.acl": b"evil = 1\n"}))
+
+
+def test_a_store_that_cannot_be_used_trusts_nothing_and_says_so(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "trust.json").mkdir()
+    store = TrustStore(tmp_path / "trust.json")
+    assert not store.trusts(survey(workspace))
+    with pytest.raises(WorkspaceError, match="remembers what is trusted"):
+        store.trust(survey(workspace))

@@ -16,7 +16,7 @@ from a3s_code.harness.safety.sanitize import TextSanitizer
 from a3s_code.kernel import events
 from a3s_code.kernel.authorization import Authorization
 from a3s_code.kernel.contracts import Confirmation, Decision, Effect
-from a3s_code.kernel.executor import Caller, Surroundings, ToolExecutor
+from a3s_code.kernel.executor import DEADLINE_GRACE_MS, Caller, Surroundings, ToolExecutor
 from a3s_code.kernel.messages import Observation, ToolCall
 from a3s_code.kernel.ports import Emit, Limits, Question
 from a3s_code.kernel.state import Run, SessionState
@@ -85,15 +85,21 @@ class ByTarget:
 
 class Stage:
     def __init__(
-        self, tmp_path: Path, confirmer: Any = None, guard: Any = None, hooks: HookEngine | None = None
+        self,
+        tmp_path: Path,
+        confirmer: Any = None,
+        guard: Any = None,
+        hooks: HookEngine | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        tools: tuple[Any, ...] = (),
     ) -> None:
         self.act, self.gate, clock = Act(), ByTarget(), SystemClock()
         self.hooks = hooks or HookEngine()
         self.state = SessionState("session-1", tmp_path)
         self.run = Run("run-1", "session-1", "go", clock.now_ms)
         authorization = Authorization(self.gate, confirmer or NOBODY, self.hooks, "session-1")
-        surroundings = Surroundings(clock, Limits(), MemoryArtifactStore(), {})
-        catalog = ToolCatalog([Several(), self.act])
+        surroundings = Surroundings(clock, limits, MemoryArtifactStore(), {})
+        catalog = ToolCatalog([Several(), self.act, *tools])
         self.executor = ToolExecutor(self.state, catalog, authorization, TextSanitizer(), self.hooks, surroundings)
         self.caller = Caller("model", self.run.emit, self.run, guard)
 
@@ -254,3 +260,55 @@ async def test_hooks_see_the_hosts_own_calls_too(tmp_path: Path, origin: Any) ->
     stage = Stage(tmp_path, hooks=hooks)
     seen = await stage.executor.execute(ToolCall("c1", "act", {"on": "a"}), Caller(origin, stage.run.emit))
     assert seen.error_kind == "permission_denied"
+
+
+async def test_a_hook_is_asked_about_what_a_call_meets_on_its_way(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+
+    async def guard(message: dict[str, Any]) -> Any:
+        return {"action": "block", "reason": "not there"} if message["payload"]["args"].get("on") == "b" else None
+
+    stage.hooks.register_hook("guard", "pre_tool_use", guard)
+    assert (await stage.call("act", on="a", then="b")).output == "stopped: not there"
+    assert stage.act.ran == []
+
+
+async def test_a_hook_cannot_send_a_call_elsewhere_on_its_way(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+
+    async def change(message: dict[str, Any]) -> Any:
+        return {"action": "continue", "modified": {"on": "c"}} if message["payload"]["args"].get("on") == "b" else None
+
+    stage.hooks.register_hook("change", "pre_tool_use", change)
+    assert "a hook changed" in (await stage.call("act", on="a", then="b")).output
+    assert stage.act.ran == []
+
+
+async def test_the_time_of_a_call_stands_still_while_others_work_for_it(tmp_path: Path) -> None:
+    async def late(pending: Any) -> bool:
+        await asyncio.sleep(0.3)
+        return True
+
+    confirmer = Confirmations(ConfirmationPolicy(default_timeout_ms=None), late, SystemClock())
+    stage = Stage(tmp_path, confirmer, limits=Limits(tool_timeout_ms=150 - DEADLINE_GRACE_MS))
+    seen = await stage.call("several", calls=[("act", {"on": "ask 1"}), ("act", {"on": "ask 2"})])
+    assert seen.output == "done; done"
+
+
+async def test_a_tool_that_has_ended_makes_no_more_calls(tmp_path: Path) -> None:
+    kept: list[ToolContext] = []
+
+    class Keeps(Act):
+        spec = ToolSpec("keeps", "keeps its context", {"type": "object"})
+
+        async def invoke(self, args: Mapping[str, Any], context: ToolContext) -> ToolOutput:
+            kept.append(context)
+            return ToolOutput("done")
+
+    stage = Stage(tmp_path, tools=(Keeps(),))
+    await stage.call("keeps", on="a")
+    with pytest.raises(LookupError, match="ended"):
+        await kept[0].call("act", {"on": "b"})
+    with pytest.raises(LookupError, match="ended"):
+        await kept[0].permit({"on": "b"})
+    assert stage.act.ran == []

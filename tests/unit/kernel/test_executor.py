@@ -92,6 +92,7 @@ class Bench:
         gate: Any = None,
         confirmer: Any = None,
         watchers: tuple[Any, ...] = (),
+        sanitizer: Any = None,
         **limits: int,
     ) -> None:
         self.state = SessionState("session-1", tmp_path)
@@ -103,7 +104,7 @@ class Bench:
         authorization = Authorization(self.gate, confirmer or NOBODY, self.hooks, "session-1")
         surroundings = Surroundings(self.clock, Limits(**limits), self.artifacts, {}, watchers=watchers)
         self.executor = ToolExecutor(
-            self.state, ToolCatalog(tools), authorization, adapt(Clean()), self.hooks, surroundings
+            self.state, ToolCatalog(tools), authorization, adapt(sanitizer or Clean()), self.hooks, surroundings
         )
 
     @property
@@ -363,8 +364,7 @@ async def test_what_could_not_be_cleaned_is_withheld(tmp_path: Path) -> None:
         def clean(self, text: str) -> str:
             raise LookupError("no rules")
 
-    bench = Bench(tmp_path, Probe("leak", say_ok))
-    bench.executor._sanitizer = Broken()
+    bench = Bench(tmp_path, Probe("leak", say_ok), sanitizer=Broken())
     seen = await bench.call("leak", key="hunter2")
     assert "no rules" in seen.output
     assert "hunter2" not in str([event.to_dict() for event in bench.seen])
@@ -412,3 +412,43 @@ async def test_only_calls_that_may_change_something_count_as_changes(tmp_path: P
     assert bench.state.changes == 2, "a call that says nothing was done is no change"
     await bench.calls("break", "custom")
     assert bench.state.changes == 4, "a call that broke off, or that does not say what it does, may be one"
+
+
+async def test_metadata_of_any_kind_is_cleaned_and_ends_the_call(tmp_path: Path) -> None:
+    async def body(args: Mapping[str, Any], context: ToolContext) -> ToolOutput:
+        return ToolOutput("ok", metadata={1: {"hunter2"}, "raw": b"hunter2", "path": Path("/hunter2"), "n": 1.5})
+
+    bench = Bench(tmp_path, Probe("odd", body))
+    seen = await bench.call("odd")
+    assert "hunter2" not in repr(bench.seen)
+    assert seen.metadata["n"] == 1.5
+    assert [event.type for event in bench.seen] == ["tool_start", "tool_end"]
+    assert bench.state.trace[0].metadata_keys == ("1", "n", "path", "raw")
+
+
+async def test_a_refused_call_is_kept_without_its_secrets(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Probe("leak", say_ok), gate=Answering("deny"))
+    await bench.call("leak", key="hunter2")
+    assert bench.run.refused[0].call.arguments == {"key": "[REDACTED]"}
+
+
+async def test_who_only_observes_sees_no_secrets(tmp_path: Path) -> None:
+    bench, told = Bench(tmp_path, Probe("leak", say_ok)), []
+
+    async def observe(message: dict[str, Any]) -> None:
+        told.append(message["payload"]["args"])
+
+    bench.hooks.register_hook("watch", "post_tool_use", observe)
+    await bench.call("leak", key="hunter2")
+    await bench.hooks.close()
+    assert told == [{"key": "[REDACTED]"}]
+
+
+async def test_arguments_nested_without_end_are_refused_and_the_run_goes_on(tmp_path: Path) -> None:
+    bench, deep = Bench(tmp_path, Probe("look", say_ok)), [1]
+    for _ in range(5_000):
+        deep = [deep]  # type: ignore[list-item]  # a list in a list
+    for name in ("look", "nonsense"):
+        assert (await bench.call(name, text=deep)).failed
+    assert "nested too deep" in bench.seen[1].output
+    assert [event.type for event in bench.seen] == ["tool_start", "tool_end"] * 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from a3s_code.errors import HarnessError, ModelProtocolError
+from a3s_code.errors import HarnessError, ModelError, ModelProtocolError
 from a3s_code.harness.compaction.compactor import WholeHistory
 from a3s_code.harness.context.assembler import PromptAssembler
 from a3s_code.harness.hooks import HookEngine
@@ -287,3 +287,23 @@ async def test_usage_adds_up_over_the_turns(tmp_path: Path) -> None:
     run = await Stage(tmp_path, *replies).play("go")
     assert run.usage == Usage(30, 6, 8)
     assert run.usage.prompt_tokens == 38
+
+
+@pytest.mark.parametrize(
+    "raised", [ModelError("the key k-s3cr3t-9Qx was refused", provider="x"), ValueError("k-s3cr3t-9Qx")]
+)
+async def test_an_error_tells_no_secret(tmp_path: Path, raised: Exception) -> None:
+    told: list[Any] = []
+
+    async def observe(message: dict[str, Any]) -> None:
+        told.append(message["payload"])
+
+    hooks = HookEngine()
+    hooks.register_hook("watch", "on_error", observe)
+    stage = Stage(tmp_path, raised, sanitizer=TextSanitizer(["k-s3cr3t-9Qx"]), hooks=hooks)
+    run = await stage.play()
+    await hooks.close()
+    assert run.status == "failed"
+    assert "[REDACTED]" in str(run.error)
+    for shown in (run.error, run.snapshot(), run.log.records(), told):
+        assert "s3cr3t" not in f"{shown} {shown!r}"

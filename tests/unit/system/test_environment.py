@@ -55,7 +55,18 @@ def test_temporary_files_of_the_confined_go_to_their_folder(tmp_path: Path) -> N
         "TEMP": "/own",
         "GOMODCACHE": "/mod",
         "npm_config_cache": "/own/npm",
+        "CARGO_HOME": "/own/cargo",
+        "GRADLE_USER_HOME": "/own/gradle",
     }
+
+
+def test_a_tool_that_was_used_before_keeps_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "rust/registry").mkdir(parents=True)
+    (tmp_path / ".gradle/caches").mkdir(parents=True)
+    given = {"HOME": str(tmp_path), "CARGO_HOME": str(tmp_path / "rust")}
+    moved = confined_environment(given, Path("/own"))
+    assert moved["CARGO_HOME"] == given["CARGO_HOME"]
+    assert "GRADLE_USER_HOME" not in moved
 
 
 def test_a_shell_runs_with_it() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +20,9 @@ from typing import Protocol
 import pytest
 
 from a3s_code.system import process
+from a3s_code.system.bubblewrap import find_bubblewrap
 from a3s_code.system.child import Child, Command, Interrupt
-from a3s_code.system.proctree import descendants, kill_marked, marked
+from a3s_code.system.proctree import descendants, kill_marked, kill_session, marked
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -368,3 +372,146 @@ def test_a_copy_of_the_host_does_not_keep_commands_alive(tmp_path: Path) -> None
     while working_in(folder) and time.monotonic() < end:
         time.sleep(0.05)
     assert working_in(folder) == []
+
+
+ALONE = """
+import asyncio, os, signal, sys, threading
+from pathlib import Path
+from a3s_code.system import process
+from a3s_code.system.child import Command
+
+def run(script, supervised, **options):
+    command = Command(("bash", "-c", script), Path("/"), dict(os.environ), supervised=supervised)
+    return asyncio.run(process.run(command, **options))
+"""
+
+
+def run_alone(script: str, *before: str | Path) -> str:
+    """What `script` prints in an interpreter of its own."""
+    argv = [*before, sys.executable, "-c", ALONE + script]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+@on_linux
+def test_a_host_that_ignores_how_its_children_end_hears_it_all_the_same() -> None:
+    script = (
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "for supervised in (True, False):\n"
+        "    done = run('(exit 4); echo $?; exit 3', supervised, timeout_ms=5000)\n"
+        "    print(done.exit_code, done.timed_out, done.output.text, end='')\n"
+    )
+    assert run_alone(script) == "3 False 4\n" * 2
+
+
+def test_a_host_without_threads_to_spare_is_told_and_can_end() -> None:
+    script = (
+        "threading.stack_size(1 << 50)\n"
+        "try:\n"
+        "    run('true', True)\n"
+        "except BlockingIOError as error:\n"
+        "    print(error)\n"
+        "process.end_all()\n"
+        "print('ended')\n"
+    )
+    assert run_alone(script).splitlines()[1:] == ["ended"]
+
+
+async def test_a_timeout_may_be_longer_than_the_system_can_wait(shell: Shell) -> None:
+    assert (await process.run(shell("sleep 0.1; exit 3"), timeout_ms=10**11)).exit_code == 3
+
+
+def test_all_can_be_ended_while_other_threads_begin_and_end_calls() -> None:
+    stopping = threading.Event()
+    command = Command(("true",), Path("/"), ENVIRONMENT)
+
+    async def many() -> None:
+        while not stopping.is_set():
+            await asyncio.gather(*(process.run(command) for _ in range(10)))
+
+    thread = threading.Thread(target=asyncio.run, args=(many(),))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            process.end_all("nobody")
+    finally:
+        stopping.set()
+        thread.join(10)
+        sys.setswitchinterval(interval)
+
+
+@on_linux
+@pytest.mark.parametrize("leading", [True, False])
+def test_a_session_is_left_alone_when_its_number_has_passed_on(leading: bool) -> None:
+    with subprocess.Popen(["sleep", "300"], start_new_session=True) as other:
+        try:
+            kill_session(other.pid, leading=leading)
+            assert (other.poll() is None) is not leading
+        finally:
+            other.kill()
+
+
+@contextlib.contextmanager
+def held_back(program: Path) -> Iterator[Callable[[], None]]:
+    """A lease on a program: whoever would execute it waits, with its launcher, until it is given up."""
+    with program.open("rb+") as file:
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGWINCH)  # else the notice would end this process
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield file.close
+
+
+@on_linux
+async def test_a_command_that_is_long_in_starting_ends_at_its_timeout(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nsleep 300\n")
+    program.chmod(0o700)
+    command = Command((str(program),), tmp_path.resolve(), ENVIRONMENT, supervised=True)
+    with held_back(program):
+        started = time.monotonic()
+        done = await process.run(command, timeout_ms=300)
+        assert time.monotonic() - started < 1 + 2
+        assert done.timed_out
+    assert working_in(tmp_path.resolve()) == []
+
+
+@on_linux
+@pytest.mark.parametrize(("content", "code"), [("#!/bin/sh\nexit 5\n", 5), ("\0 no program", 127)])
+async def test_a_late_start_is_heard(content: str, code: int, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(content)
+    program.chmod(0o700)
+    command = Command((str(program),), Path("/"), ENVIRONMENT, supervised=True)
+    with held_back(program) as release:
+        task = asyncio.create_task(process.run(command, timeout_ms=20_000))
+        await asyncio.sleep(1.5)
+        release()
+        done = await task
+    assert (done.exit_code, done.timed_out) == (code, False)
+
+
+@on_linux
+@pytest.mark.skipif(find_bubblewrap() is None, reason="needs bubblewrap that works")
+def test_without_proc_a_command_ends_with_its_group(tmp_path: Path) -> None:
+    folder = tmp_path.resolve()
+    command = f"cd {folder}; trap true TERM; sleep 300 & while :; do sleep 0.1; done"
+    script = f"print(run({command!r}, True, timeout_ms=300).timed_out)"
+    assert run_alone(script, str(find_bubblewrap()), "--dev-bind", "/", "/", "--tmpfs", "/proc", "--") == "True\n"
+    assert working_in(folder) == []
+
+
+@on_linux
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every process")
+async def test_a_command_cannot_look_into_its_launcher() -> None:
+    command = Command(("bash", "-c", "cat /proc/$PPID/environ"), Path("/"), ENVIRONMENT, supervised=True)
+    done = await process.run(command)
+    assert done.exit_code == 1
+    assert "Permission denied" in done.output.text
+
+
+@on_linux
+@pytest.mark.parametrize("name", ["server", "python3-tool"])
+def test_a_launcher_is_a_python_and_nothing_else(name: str) -> None:
+    script = f"sys.executable = '/opt/{name}'\nfrom a3s_code.system import launch\nprint(launch.launcher_command())"
+    assert run_alone(script).startswith("None" if name == "server" else "('/opt/python3-tool', ")

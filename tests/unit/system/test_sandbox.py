@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,6 +172,67 @@ def test_a_forged_pointer_to_a_repository_opens_nothing(place: Place) -> None:
         assert not place.sandbox().allows(victim / "config")
 
 
+async def test_what_a_command_puts_in_place_of_the_pointer_does_not_hold_up_the_next(place: Place) -> None:
+    pointer, forged = place.workspace / ".git", place.temporary / "worktrees/x"
+    forged.mkdir(parents=True)
+    (place.temporary / "HEAD").touch()
+    os.mkfifo(forged / "gitdir")
+    pointer.write_text(f"gitdir: {forged}\n")
+    waiting = asyncio.create_task(asyncio.to_thread(place.sandbox))
+    done, _ = await asyncio.wait([waiting], timeout=5)
+    if not done:
+        (forged / "gitdir").write_text("")  # lets the thread go
+    assert done
+    with pointer.open("wb") as file:
+        file.truncate(1 << 40)
+    assert not place.sandbox().allows(place.outside)
+
+
+@needs_git
+async def test_the_repository_of_a_submodule_takes_commits(place: Place) -> None:
+    git = "git -c user.name=a -c user.email=a@example.org -c commit.gpgsign=false -c protocol.file.allow=always"
+    setup = f"""
+        set -e
+        git init -q lib && cd lib && touch a && git add . && {git} commit -qm 1 && cd ..
+        git init -q top && cd top && {git} submodule --quiet add ../lib one && {git} submodule --quiet add ../lib two
+    """
+    subprocess.run(["bash", "-c", setup], cwd=place.outside, check=True)
+    workspace = place.outside / "top/one"
+    done = await place.run(f"touch b && git add b && {git} commit -qm two", workspace=workspace)
+    assert (done.exit_code, done.output.text) == (0, "")
+    assert not place.sandbox(workspace=workspace).allows(place.outside / "top/.git/config")
+    (workspace / ".git").write_text("gitdir: ../.git/modules/two\n")
+    assert not place.sandbox(workspace=workspace).allows(place.outside / "top/.git/modules/two/config")
+
+
+async def test_what_became_a_link_since_it_was_judged_is_not_opened(tmp_path: Path) -> None:
+    if not landlock.version():
+        pytest.skip("this kernel has no Landlock")
+    real = tmp_path.resolve()
+    (real / "victim/folder").mkdir(parents=True)
+    (real / "way").symlink_to(real / "victim")
+    places = (real / "way", real / "way/folder", real / "way/folder/file")
+    (real / "victim/folder/file").write_text("content")
+    confined = Sandbox("landlock", tuple(landlock.Grant(path) for path in places))
+    script = "echo x > victim/folder/file; echo x > victim/new; echo x > victim/folder/new; echo done"
+    done = await process.run(Command(("bash", "-c", script), real, {"PATH": os.environ["PATH"]}, sandbox=confined))
+    assert done.output.text.endswith("done\n")
+    assert snapshot(real / "victim") == {
+        str(real / "victim/folder"): "",
+        str(real / "victim/folder/file"): "content",
+    }
+
+
+async def test_caches_of_a_tool_with_a_folder_elsewhere_are_open(place: Place) -> None:
+    for name in ("cargo/registry", "cargo/bin", "home/.cargo/registry"):
+        (place.outside / name).mkdir(parents=True)
+    environment = {"HOME": str(place.outside / "home"), "CARGO_HOME": str(place.outside / "cargo")}
+    sandbox = confine(place.engine, place.workspace, place.temporary, (), environment)
+    assert sandbox.allows(place.outside / "cargo/registry/x")
+    assert not sandbox.allows(place.outside / "cargo/bin/x")
+    assert not sandbox.allows(place.outside / "home/.cargo/registry/x")
+
+
 async def test_caches_that_are_there_are_open_and_the_home_around_them_is_not(place: Place) -> None:
     home = place.outside
     (home / ".cache/pip").mkdir(parents=True)
@@ -222,6 +285,13 @@ def test_a_denial_is_told_only_where_the_sandbox_made_it(place: Place) -> None:
     assert find_denied(moved, "cd ../outside && touch new", sandbox, place.workspace) == place.outside / "new"
 
 
+def test_looking_for_a_denial_takes_little_time_whatever_is_printed(place: Place) -> None:
+    output = "Permission denied " + " ".join(f"'{number}'" for number in range(1000))
+    started = time.monotonic()
+    assert find_denied(f"{output}\n" * 2, "cd x; " * 1000, place.sandbox(), place.workspace) is None
+    assert time.monotonic() - started < 2
+
+
 def test_a_program_that_needs_another_user_is_recognized() -> None:
     assert needs_elevation('sudo: The "no new privileges" flag is set, which prevents sudo from running as root.')
     assert not needs_elevation("sudo: command not found")
@@ -255,3 +325,14 @@ def test_a_folder_for_temporary_files_lasts_until_its_owner_ends() -> None:
     assert yours.is_dir()
     scratch.remove()
     assert not yours.exists()
+
+
+def test_temporary_files_are_removed_however_deep_they_are() -> None:
+    folder = scratch.folder("deep")
+    script = "import os\nfor _ in range(2000): os.mkdir('d'); os.chdir('d')\nopen('x', 'w').close()\nos.chmod('.', 0)"
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
+    scratch.remove("deep")
+    left = folder.exists()
+    if left:
+        subprocess.run(["rm", "-rf", folder], check=True)
+    assert not left

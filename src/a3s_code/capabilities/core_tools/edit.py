@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import itertools
 import re
+from bisect import bisect_left
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -24,6 +26,7 @@ from a3s_code.system.threads import finish
 MAX_PLACES = 10
 TRIES = 5
 _END = re.compile(r"\r\n|\n|\r")
+_PAIR = re.compile(r"\r\n")
 
 
 class EditArgs(BaseModel):
@@ -88,9 +91,8 @@ def _replace(text: str, args: EditArgs, name: str) -> tuple[str, int]:
     old, new = args.old_string, args.new_string
     # A model writes \n for every line end; whoever writes \r means it, and gets it as written.
     literal = "\r" in old + new
-    end = "\r" if line_end(text) == "\r" else r"\r?\n"
-    pattern = re.compile(re.escape(old) if literal else end.join(map(re.escape, old.split("\n"))))
-    starts = [found.start() for found in pattern.finditer(text)]
+    spans = find_spans(text, old, literal=literal)
+    starts = [start for start, _ in spans]
     if not starts:
         raise Failed(f"old_string is not in {name}.{_hint(text, old)}", "not_found")
     if len(starts) > 1 and not args.replace_all:
@@ -102,10 +104,52 @@ def _replace(text: str, args: EditArgs, name: str) -> tuple[str, int]:
             "invalid_argument",
         )
 
-    def put(found: re.Match[str]) -> str:
-        return new if literal else _keep_ends(found[0], new, newline_at(text, found.start()))
+    newline_for = _find_newlines(text)
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:
+        parts += (text[done:start], new if literal else _keep_ends(text[start:end], new, newline_for(start)))
+        done = end
+    return "".join(parts) + text[done:], len(spans)
 
-    return pattern.sub(put, text), len(starts)
+
+def find_spans(text: str, old: str, *, literal: bool) -> list[tuple[int, int]]:
+    """Where `old` stands, from and to; unless `literal` each `\\n` in it is any line end.
+
+    No pattern does this: on many equal lines it would go back and forth for ever, and hold up all threads.
+    """
+    if literal:
+        return _find_all(text, old)
+    if line_end(text) == "\r":
+        return _find_all(text, old.replace("\n", "\r"))
+    # Where a pair of characters became one, all that follows has moved by one more.
+    moved = [found.start() - count for count, found in enumerate(_PAIR.finditer(text))]
+    spans = _find_all(text.replace("\r\n", "\n"), old)
+    return [(start + bisect_left(moved, start), end + bisect_left(moved, end)) for start, end in spans]
+
+
+def _find_all(text: str, old: str) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    start = text.find(old)
+    while start >= 0:
+        spans.append((start, start + len(old)))
+        start = text.find(old, start + len(old))
+    return spans
+
+
+def _find_newlines(text: str) -> Callable[[int], str]:
+    """newline_at for positions that only grow, for which a long line is gone through once."""
+    newline, end = "", -1
+
+    def find(position: int) -> str:
+        nonlocal newline, end
+        if position > end:
+            newline = newline_at(text, position)
+            found = text.find("\n", position)
+            end = found if found >= 0 else len(text)
+        return newline
+
+    return find
 
 
 def _keep_ends(found: str, new: str, newline: str) -> str:

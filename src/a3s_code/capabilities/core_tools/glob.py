@@ -6,7 +6,7 @@ import time
 
 from pydantic import BaseModel
 
-from a3s_code.capabilities.core_tools.hidden import hider, note_hidden
+from a3s_code.capabilities.core_tools.hidden import note_hidden
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.globs import compile_glob
@@ -47,7 +47,7 @@ class Glob(PathTool):
         ends_at = time.monotonic() + TIMEOUT_MS / 1000
         files, complete = await list_files(place.real, wanted=lambda path: expression.fullmatch(path) is not None)
         hidden: list[str] = []
-        if (hides := hider(context)) is not None:
+        if (hides := context.hides) is not None:
             files, hidden, judged = await part(place.real, files, hides, ends_at)
             complete &= judged
         root = shown(context, place)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from a3s_code.capabilities.core_tools.hidden import hider, note_hidden
+from a3s_code.capabilities.core_tools.hidden import note_hidden
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.files import require_regular
@@ -60,7 +60,7 @@ class Grep(PathTool):
         if not place.real.is_dir():
             require_regular(place.real.stat().st_mode)
         query = _query(args, place.real)
-        found = await search(query, context.environment, find=self._find, hides=hider(context))
+        found = await search(query, context.environment, find=self._find, hides=context.hides)
         where = place.real if place.real.is_dir() else place.real.parent
         root = shown(context, replace(place, real=where))
         return _show(found, "" if root == "." else f"{root.rstrip('/')}/")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from a3s_code.capabilities.core_tools.hidden import hider, note_hidden
+from a3s_code.capabilities.core_tools.hidden import note_hidden
 from a3s_code.capabilities.core_tools.place import Failed, PathText, PathTool, shown
 from a3s_code.kernel.tool import ToolContext, ToolOutput
 from a3s_code.system.files import Entry, list_folder
@@ -44,7 +44,7 @@ class Ls(PathTool):
             entries = await finish(asyncio.to_thread(list_folder, place.real))
         except NotADirectoryError:
             raise Failed(f"{args.path} is not a folder; read shows a file", "invalid_argument") from None
-        entries, hidden = await _visible(entries, place.real, hider(context))
+        entries, hidden = await _visible(entries, place.real, context.hides)
         rows = [_row(entry) for entry in sorted(entries, key=lambda entry: (entry.kind != "folder", entry.name))]
         lines = rows[:MAX_ENTRIES]
         if len(rows) > MAX_ENTRIES:

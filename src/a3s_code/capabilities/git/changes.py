@@ -104,8 +104,8 @@ async def list_changes(
 
 
 def _is_hidden(context: ToolContext, change: Change) -> bool:
-    names = (change.path, change.before or change.path)
-    return any(context.hides(os.path.realpath(context.workspace / name)) for name in names)
+    hides, names = context.hides, (change.path, change.before or change.path)
+    return hides is not None and any(hides(os.path.realpath(context.workspace / name)) for name in names)
 
 
 async def show_patch(

@@ -72,7 +72,8 @@ def name_stored(checkout: Checkout, context: ToolContext, name: str) -> str:
     place = os.path.normpath(start / name)
     if not name or not is_inside(context.workspace, place):
         raise GitFailure(f"ref: {name[:80]!r} is no file of the workspace", "outside", "invalid_argument")
-    if context.hides(place) or context.hides(os.path.realpath(place)):
+    hides = context.hides
+    if hides is not None and (hides(place) or hides(os.path.realpath(place))):
         raise GitFailure(f"{name}: a rule keeps this file from being read", "hidden", "permission_denied")
     return os.path.relpath(place, checkout.top)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Mapping
-from contextvars import Context
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass
 from typing import Any
 
 from a3s_code.harness.hooks.answer import Answer, copy_plain, read_answer
@@ -17,15 +18,34 @@ _running: set[asyncio.Task[Any]] = set()
 """Calls that were given up and have not ended; asyncio itself keeps no reference."""
 
 
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One call of a hook, and whether it is over."""
+
+    hook: Hook
+    over: bool = False
+
+
+_inside: ContextVar[tuple[_Call, ...]] = ContextVar("_inside", default=())
+"""The calls of hooks that the running code belongs to."""
+
+
 class HookFault(Exception):
     """A hook raised, hung, could not start, or gave what is no answer; the message says which."""
+
+
+def is_inside(hook: Hook) -> bool:
+    """Whether the running code is the hook's own work, of which it must not be told again, on and on."""
+    return any(call.hook is hook and not call.over for call in _inside.get())
 
 
 async def call_hook(hook: Hook, payload: Mapping[str, Any], context: Context | None = None) -> Answer:
     """The hook's answer to a copy of the payload. Raises HookFault; one that does not come back is left behind."""
     if hook.handler is None:
         return Answer()
-    task = asyncio.get_running_loop().create_task(_attempt(hook, hook.handler, payload), context=context)
+    call, context = _Call(hook), context or copy_context()
+    context.run(lambda: _inside.set((*_inside.get(), call)))
+    task = asyncio.get_running_loop().create_task(_attempt(call, hook.handler, payload), context=context)
     try:
         done, _ = await asyncio.wait({task}, timeout=hook.config.timeout_ms / 1000)
     except asyncio.CancelledError:
@@ -42,21 +62,24 @@ async def call_hook(hook: Hook, payload: Mapping[str, Any], context: Context | N
     return outcome
 
 
-async def _attempt(hook: Hook, handler: Handler, payload: Mapping[str, Any]) -> Answer | HookFault:
+async def _attempt(call: _Call, handler: Handler, payload: Mapping[str, Any]) -> Answer | HookFault:
     """The answer or the fault; what the handler raises must not reach the event loop, an exit least of all."""
+    event = call.hook.event_type
     try:
-        message = {"event_type": hook.event_type, "payload": copy_plain(payload)}
+        message = {"event_type": event, "payload": copy_plain(payload)}
         if _is_async(handler):
             result: Any = handler(message)
         else:
             result = await run_in_thread(lambda: handler(message))
         if inspect.isawaitable(result):
             result = await result
-        return read_answer(hook.event_type, result)
+        return read_answer(event, result)
     except BaseException as error:
         if not is_foreign(error):
             raise
         return HookFault(describe(error))
+    finally:
+        call.over = True
 
 
 def _is_async(handler: Handler) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from a3s_code.harness.hooks.answer import MODIFIABLE, Answer, copy_plain
-from a3s_code.harness.hooks.calling import HookFault, call_hook
+from a3s_code.harness.hooks.calling import HookFault, call_hook, is_inside
 from a3s_code.harness.hooks.matching import Matching
 from a3s_code.harness.hooks.observers import Notice, Observers
 from a3s_code.kernel.contracts import Suggestion
@@ -45,6 +45,9 @@ class HookEngine:
     Where hooks may block, each is waited for and sees what the ones before it made of the payload; one that raises,
     hangs, cannot start or answers with something else blocks, and a hook_failed event says why. Elsewhere they are
     told from a task of the engine's own, in order, and nobody waits. Registering is allowed from any thread.
+
+    What a hook does itself, such as a call of a tool, it is not told of; where it would have to be asked about it, that
+    is blocked, and the reason says so.
     """
 
     def __init__(self) -> None:
@@ -121,7 +124,8 @@ class HookEngine:
         if name not in self._by_event:
             return
         observers = self._here()
-        wanted = [item.hook for item in self._by_event.get(name, ()) if item.covers(payload)]
+        listening = self._by_event.get(name, ())
+        wanted = [item.hook for item in listening if not is_inside(item.hook) and item.covers(payload)]
         try:
             frozen = copy_plain(payload) if wanted else payload
         except ValueError as error:
@@ -140,6 +144,8 @@ class HookEngine:
     async def _ask(self, hook: Hook, payload: Mapping[str, Any], emit: Emit) -> Answer:
         """The hook's last word: asked again where it wants to be, as often as its config allows."""
         try:
+            if is_inside(hook):
+                raise HookFault("it would be asked about what it does itself; narrow its matcher")
             answer = await call_hook(hook, payload)
             for _ in range(hook.config.max_retries):
                 if answer.action != "retry":

@@ -18,7 +18,7 @@ __all__ = ["ASSIGNMENT", "Command", "Part", "Redirection", "split"]
 
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _ODD = re.compile(
-    "[\x01-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+    "[\x01-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 # Bash takes the end of the line away before it looks for operators.
 _TORN = re.compile(r"[;&|<>()$][ \t]?(?<![ \t])(?:\\\n)+[;&|<>()!]|[0-9}](?:\\\n)+[<>]")
@@ -65,7 +65,7 @@ def split(text: str) -> Command:
     except Fault as problem:
         fault = fault or str(problem)
     fault = fault or notes.fault
-    if not fault and not parts:
+    if not fault and not parts and not notes.tested:
         fault = "it is empty"
     if notes.evaluated and not notes.unclear and _evaluates_text(notes, parts):
         notes.unclear = "arithmetic"

@@ -187,8 +187,11 @@ class CompoundReader(RedirectionReader):
         self.skip(SPACE)
         if keyword == "for" and self.text.startswith("((", self.at):
             self.at += 2
+            start = self.at
             if not self._compute():
                 raise Fault("a )) is missing")
+            if self.text.count(";", start, self.at) < 2:
+                self.notes.fault = self.notes.fault or "for (( )) takes three expressions"
             now.add("for ((;;))")
             now.mode = "after"
             return
@@ -241,6 +244,8 @@ class CompoundReader(RedirectionReader):
                 self.read_word(regex=regex)
                 self.check_line(start)
             tokens.append(self.text[start : self.at])
+        if len(tokens) == 1:
+            raise Fault("[[ ]] holds nothing")
         for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
             if _COMPARISON.fullmatch(token):
                 self.evaluate(f"{before} {after}".replace('"', ""))
@@ -255,5 +260,6 @@ class CompoundReader(RedirectionReader):
     def _add_test(self, first: int) -> None:
         """Add `[[ ]]` or `(( ))`, which is no part itself."""
         now = self.list
+        self.notes.tested = True
         now.add_command(first)
         now.mode, now.ended = "after", first

@@ -80,7 +80,7 @@ class PendingConfirmation:
     reason: str = ""
     rule: str | None = None
     source: str = ""
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[Effect, ...] = field(default=(), repr=False)
     digest: str = ""
     remaining_ms: int | None = None
 

@@ -90,6 +90,8 @@ def _encoded(secret: str) -> Iterator[str]:
 
 
 def _passwords(value: str) -> Iterator[str]:
+    if "@" not in value:
+        return
     for userinfo in _USERINFO.findall(value):
         _, colon, password = userinfo.partition(":")
         if colon:

@@ -184,7 +184,8 @@ class ExpansionReader(ABC):
                 # Whether this quotes depends on the operator before; where it makes no difference, go past it.
                 end = self.text.find("'", self.at + 1)
                 if end < 0 or re.search(r"[}\"$`\\]", self.text[self.at : end]):
-                    raise Fault("a quote inside of a parameter expansion")
+                    self.notes.fault = self.notes.fault or "a quote inside of a parameter expansion"
+                    end = self.at
                 self.at = end + 1
             elif char == "$":
                 self.read_dollar(inner, in_quotes=in_quotes)

@@ -205,6 +205,8 @@ def _trace_arguments(candidate: Candidate, place: _Place, folders: Sequence[str 
         yield Touch("write", None, None)
     for operand in dict.fromkeys(list_operands(words)):
         access: Access = "read" if operand.use == "read" else "write"
+        if operand.word.fixed and operand.word.text in (*_SINKS, "-"):
+            continue
         for touch in place.touch(access, operand.word, folders, deep=operand.deep):
             yield replace(touch, removed=True) if operand.use == "delete" else touch
     if follows_links(words):

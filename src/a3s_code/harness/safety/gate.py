@@ -25,8 +25,8 @@ class Gate:
     """Asks all policies, and a host's own gate where there is one; the strictest answer wins, the first among equals.
 
     Who raises denies. Where nobody has an opinion the call is asked about. `compiler` works out the effects of a
-    call, `hider` tells whether a rule keeps a file from being read, `guard` judges the URLs of calls that nobody
-    denies; `named` tells it which hosts an allow rule names.
+    call, `hider` tells whether a rule keeps a file from being read and is None where no rule can, `guard` judges the
+    URLs of calls that nobody denies; `named` tells it which hosts an allow rule names.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Gate:
         self._policies = tuple(policies)
         self._custom = custom
         self._compiler = compiler
-        self._hider = hider
+        self.hider = hider
         self._guard = guard
         self._named = named
 
@@ -63,7 +63,7 @@ class Gate:
 
     def hides(self, path: str) -> bool:
         """Whether a rule denies or asks about reading the file at this real path; who searches leaves it out."""
-        return self._hider is not None and self._hider(path)
+        return self.hider is not None and self.hider(path)
 
     async def _decide_alone(self, action: Action) -> Decision:
         strictest: Decision | None = None
@@ -128,7 +128,7 @@ def build_gate(
         policies,
         custom,
         compiler=lambda action: compile_effects(action, root, home_folder),
-        hider=restrictions.hides,
+        hider=restrictions.hides if restrictions.cover_reading else None,
         guard=guard or AddressGuard(),
         named=lambda url: any(grant.names_host(url) for grant in grants),
     )

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from a3s_code.harness.safety.programs import PYTHONS, SHELLS, list_names, program
-from a3s_code.harness.safety.words import Word
+from a3s_code.harness.safety.awk import NAMES as AWKS
+from a3s_code.harness.safety.awk import runs_others
+from a3s_code.harness.safety.programs import FOREIGN_SHELLS, PYTHONS, SHELLS, STANDARD_INPUT, list_names, program
+from a3s_code.harness.safety.sed import NAMES as SEDS
+from a3s_code.harness.safety.sed import read_script
+from a3s_code.harness.safety.words import ASSIGNMENT, Word
 
 # Their input is a program of its own.
 _SCRIPTED = list_names(
@@ -16,7 +20,7 @@ _SCRIPTED = list_names(
 READS_INPUT = "a shell reads its commands from elsewhere"
 _INTERPRETERS = list_names(
     """ipython perl ruby irb node nodejs deno php lua luajit tclsh wish osascript julia ghci groovy scala
-    jshell erl elixir iex sbcl guile racket ocaml rscript"""
+    jshell erl elixir iex sbcl guile racket ocaml rscript m4"""
 )
 # Builtins that expand the names they are given once more.
 _EXPANDERS = list_names(
@@ -28,15 +32,12 @@ _INLINE = re.compile(
 )
 _INFORMATIVE = frozenset({"--version", "-V", "-v", "--help", "-h"})
 _CODE_MODULES = list_names("timeit code pdb bdb cProfile profile trace runpy IPython asyncio idlelib pyrepl _pyrepl")
+_SUDO_SHELL = re.compile(r"-[AbBEHknNPSKl]*[si].*|--(?:shell|login)")
+_SUDO_VALUED = re.compile(
+    r"-[AbBEHknNPSKl]*[CDghpRTtruU]|--(?:user|group|host|prompt|chdir|chroot|role|type|close-from)"
+)
+_SU_COMMAND = re.compile(r"-[lmpPf]*c.*|--(?:session-)?command.*", re.DOTALL)
 _PYTHON_OPTION = re.compile(r"-(?P<flags>[bBdEhIOPqRsStuvVx?]*)(?P<last>[mXW]?)(?P<value>.*)", re.DOTALL)
-
-_SED_OPTION = re.compile(
-    r"-[nErsuz]+|-[nErsuz]*i[A-Za-z0-9.~]*|--(?:quiet|silent|regexp-extended|null-data|debug|posix)"
-)
-_SED_SAFE = re.compile(
-    r"(?:(?:[0-9]+|\$|/[^/\n;{}\\]*/)(?:,(?:\+?[0-9]+|\$|/[^/\n;{}\\]*/))?)?"
-    r"(?:[pdq=]|s(?P<mark>[/|,#:])(?:(?!(?P=mark))[^\\\n]|\\[^\n])*(?P=mark)(?:(?!(?P=mark))[^\\\n]|\\[^\n])*(?P=mark)[gpiI0-9]*)"
-)
 
 
 def doubt_program(words: Sequence[Word]) -> str:
@@ -54,6 +55,10 @@ def takes_options(name: str) -> bool:
 
 
 def _doubt_shell(words: Sequence[Word]) -> str:
+    if len(words) == 2 and words[1].text in ("--version", "--help"):
+        return ""
+    if program(words[0]) in FOREIGN_SHELLS:
+        return "its language is another one than that of bash"
     index = 1
     while index < len(words):
         text = words[index].text
@@ -63,11 +68,13 @@ def _doubt_shell(words: Sequence[Word]) -> str:
             break
         if not text.startswith(("-", "+")):
             return _doubt_file(words[index])
-        index += 2 if text in ("-o", "+o", "-O", "+O") else 1
+        index += 1 if text.startswith("--") else 1 + text.count("o") + text.count("O")
     return READS_INPUT
 
 
 def _doubt_file(word: Word) -> str:
+    if word.text in STANDARD_INPUT:
+        return READS_INPUT
     named = word.fixed and not word.text.startswith(("/dev/", "/proc/"))
     return "" if named else "it cannot be told which file is run"
 
@@ -124,24 +131,53 @@ def _doubt_interpreter(words: Sequence[Word]) -> str:
     if texts and _INFORMATIVE.issuperset(texts):
         return ""
     operands = [word for word in words[1:] if not word.text.startswith("-")]
-    if not operands or any(_INLINE.fullmatch(text) for text in texts):
+    if "--test" in texts and not operands:
+        return ""
+    if not operands or operands[0].text in ("eval", "repl") or any(_INLINE.fullmatch(text) for text in texts):
         return "a program is given as text"
     return _doubt_file(operands[0])
 
 
 def _doubt_sed(words: Sequence[Word]) -> str:
-    scripts: list[Word] = []
-    awaited = False
+    return read_script(words).problem
+
+
+def _doubt_awk(words: Sequence[Word]) -> str:
+    return "an awk program can run other programs" if runs_others(words) else ""
+
+
+def _doubt_sudo(words: Sequence[Word]) -> str:
+    """Why it starts a shell, which reads its commands."""
+    skipped = False
     for word in words[1:]:
-        if awaited or (not scripts and not word.text.startswith("-")):
-            scripts.append(word)
-            awaited = False
-        elif re.fullmatch(r"-[nErsuz]*e", word.text):
-            awaited = True
-        elif word.text.startswith("-") and not _SED_OPTION.fullmatch(word.text):
-            return "an option of sed can run another program"
-    safe = all(word.static and _SED_SAFE.fullmatch(word.text) for word in scripts)
-    return "" if scripts and safe else "a sed script can run programs and write files"
+        if skipped:
+            skipped = False
+        elif _SUDO_SHELL.fullmatch(word.text):
+            return READS_INPUT
+        elif not word.text.startswith("-") and not ASSIGNMENT.match(word.text):
+            break
+        else:
+            skipped = _SUDO_VALUED.fullmatch(word.text) is not None
+    return ""
+
+
+def _doubt_su(words: Sequence[Word]) -> str:
+    return "" if any(_SU_COMMAND.fullmatch(word.text) for word in words[1:]) else READS_INPUT
+
+
+def _doubt_ssh(words: Sequence[Word]) -> str:
+    operands = 0
+    skipped = False
+    for word in words[1:]:
+        if skipped:
+            skipped = False
+        elif not operands and word.text.startswith("-"):
+            if re.fullmatch(r"-[A-Za-z0-9]*[NVGQO].*", word.text):
+                return ""
+            skipped = re.fullmatch(r"-[46AaCfgKkMnqsTtvXxYy]*[BbcDEeFIiJLlmoPpRSWw]", word.text) is not None
+        else:
+            operands += 1
+    return READS_INPUT if operands < 2 else ""
 
 
 _JUDGES: dict[str, Callable[[Sequence[Word]], str]] = {
@@ -151,5 +187,9 @@ _JUDGES: dict[str, Callable[[Sequence[Word]], str]] = {
     **dict.fromkeys((".", "source"), _doubt_source),
     **dict.fromkeys(("eval", "trap"), _doubt_eval),
     **dict.fromkeys(_EXPANDERS, _doubt_expander),
-    **dict.fromkeys(("sed", "gsed"), _doubt_sed),
+    **dict.fromkeys(SEDS, _doubt_sed),
+    **dict.fromkeys(AWKS, _doubt_awk),
+    "sudo": _doubt_sudo,
+    "su": _doubt_su,
+    "ssh": _doubt_ssh,
 }

@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from a3s_code.harness.safety.awk import NAMES as AWKS
+from a3s_code.harness.safety.awk import list_files as list_awk_files
+from a3s_code.harness.safety.interpreters import find_module
 from a3s_code.harness.safety.options import writes_in_place
-from a3s_code.harness.safety.programs import list_names, program
+from a3s_code.harness.safety.programs import PYTHONS, SHELLS, list_names, program
+from a3s_code.harness.safety.sed import NAMES as SEDS
+from a3s_code.harness.safety.sed import read_script
+from a3s_code.harness.safety.tar import NAMES as TARS
+from a3s_code.harness.safety.tar import list_archived
 from a3s_code.harness.safety.words import Word
+from a3s_code.harness.safety.wrappers import find_script
 
 Use = Literal["read", "write", "delete"]
 
@@ -25,18 +33,21 @@ READERS = NAMES_ONLY | list_names(
     base64 base32 bat batcat jq yq rev fold fmt pr expand unexpand split csplit tar bsdtar gtar zip unzip gzip gunzip
     zcat bzip2 bunzip2 bzcat xz unxz xzcat zstd zstdcat cp mv ln install rsync scp dd source . view vi vim nano emacs
     column look zgrep zless zmore iconv dos2unix shuf tsort sum nm objdump readelf ptx numfmt vimdiff colordiff
-    sdiff diff3 hexyl envsubst"""
+    sdiff diff3 hexyl envsubst 7z 7za gpg gpg2 pandoc openssl crontab"""
 )
 _SEARCHERS = list_names("rg ag ack grep egrep fgrep zgrep")
 _SCRIPTED = _SEARCHERS | list_names("sed gsed awk gawk mawk nawk jq yq")
 # The last file is written, the others are read.
-_COPIERS = list_names("cp install ln rsync scp uniq")
+_COPIERS = list_names("cp install ln link rsync scp uniq xxd split")
+# Given one file alone they only read it.
+_FILTERS = list_names("uniq xxd split")
 _REMOVERS = list_names("rm rmdir unlink shred")
 WRITERS = (
     _COPIERS
     | _REMOVERS
     | list_names(
-        "tee mv dd touch mkdir truncate chmod chown chgrp mkfifo mknod patch ed ex gzip gunzip bzip2 xz zstd zip"
+        """tee mv dd touch mkdir truncate chmod chown chgrp chattr setfacl fallocate mkfifo mknod patch ed ex gzip
+        gunzip bzip2 xz zstd zip sponge dos2unix unix2dos rename"""
     )
 )
 _WHOLE_FOLDERS = _COPIERS | _REMOVERS | list_names("mv chmod chown chgrp")
@@ -67,20 +78,29 @@ _VALUED = _letters(
 _OUTPUTS = _letters(
     {
         "curl": "oDc",
-        "wget": "Oao",
+        "wget": "OaoP",
+        "unzip": "d",
+        "iconv gpg gpg2 strace ltrace": "o",
+        "csplit": "f",
         "sort tree shuf": "o",
         "gcc g++ cc c++ clang clang++ ld pandoc": "o",
         "tcpdump": "w",
-        "patch": "o",
+        "patch": "or",
     }
 )
 _LONG_OUTPUT = re.compile(
-    r"--(?:[a-z]+-)*(?:output|outfile|output-file|output-document|logfile|log-file|cookie-jar)=(.+)", re.DOTALL
+    r"--(?:[a-z]+-)*(?:output|outfile|output-file|output-document|output-dir|directory-prefix|logfile|log-file|cookie-jar)=(.+)",
+    re.DOTALL,
 )
 _LONG_OUTPUTS = list_names(
-    """--output --output-document --output-file --outfile --cookie-jar --dump-header -out -fprint -fprintf -fprint0
+    """--output --output-document --output-dir --directory-prefix --output-file --outfile --cookie-jar
+    --dump-header -out -fprint -fprintf -fprint0
     -fls"""
 )
+_INPUTS = _letters({"xargs": "a", "at make gmake psql": "f", "curl": "TK", "wget": "i", "patch": "i"})
+_LONG_INPUTS = list_names("--env-file --arg-file --file --makefile --files-from --upload-file --post-file --config")
+_SENT = re.compile(r"(?:^|=|^-[A-Za-z]+)[@<]([^;]+)|^(?i:file):/*(/[^?#]*)")
+_READING_MODULES = list_names("json.tool tokenize ast dis tabnanny py_compile compileall base64 gzip zipfile tarfile")
 _LONG_INPUT = re.compile(r"--[a-z0-9-]*(?:file|from)[a-z0-9-]*=(.+)", re.DOTALL)
 
 
@@ -97,9 +117,14 @@ def list_operands(words: Sequence[Word]) -> Iterator[Operand]:
     """The files of one simple command. A word that is computed stands for a file that cannot be told."""
     name = program(words[0])
     yield from _list_outputs(name, words)
-    if name in ("tar", "bsdtar", "gtar"):
-        yield from _list_tar(words)
+    yield from _list_inputs(name, words)
+    if name in TARS:
+        yield from (Operand(use, word, deep=True) for use, word in list_archived(words))
         return
+    if name in SEDS and all(word.static for word in words):
+        yield from (Operand(use, Word(file)) for use, file in read_script(words).files)
+    if name in AWKS:
+        yield from (Operand(use, word) for use, word in list_awk_files(words))
     if name == "find" and any(word.text == "-delete" for word in words):
         starts = [word for word in words[1:] if not word.text.startswith("-")]
         yield from (Operand("delete", word, deep=True) for word in starts[:1] or [Word(".")])
@@ -110,12 +135,11 @@ def list_operands(words: Sequence[Word]) -> Iterator[Operand]:
     into = _target_folder(words) if name in ("cp", "mv", "install", "ln") else None
     if into is not None:
         yield Operand("write", into)
+    if len(files) == 1 and name in _FILTERS and all(word.text != "-" for word in words):
+        writer = False
     for index, word in enumerate(files):
         last = index == len(files) - 1 and into is None
         yield from _uses(name, word, writer=writer, last=last, alone=index == 0)
-    for word in words[1:]:
-        if word.static and (value := _LONG_INPUT.fullmatch(word.text)) is not None:
-            yield Operand("read", Word(value[1], glob=word.glob))
     if (name in _SEARCHERS and not files) or (name in NAMES_ONLY and not _starts(name, words)):
         yield Operand("read", Word("."), deep=name in _SEARCHERS)
 
@@ -131,7 +155,7 @@ def _uses(name: str, word: Word, *, writer: bool, last: bool, alone: bool) -> It
         yield Operand("read", word, deep=name not in NAMES_ONLY)
     if name in _REMOVERS or (name == "mv" and not last):
         yield Operand("delete", word, deep=True)
-    elif writer and not copied:
+    elif writer and not copied and (name != "zip" or alone):
         yield Operand("write", word, deep=name in _WHOLE_FOLDERS)
 
 
@@ -151,28 +175,52 @@ def _list_outputs(name: str, words: Sequence[Word]) -> Iterator[Operand]:
                 yield Operand("write", value)
 
 
-def _list_tar(words: Sequence[Word]) -> Iterator[Operand]:
-    clusters = [word.text.lstrip("-") for word in words[1:] if re.fullmatch(r"-?[A-Za-z]+", word.text)]
-    letters = clusters[0] if clusters else ""
-    longs = {word.text.partition("=")[0] for word in words[1:]}
-    creates = set(letters) & set("cru") or longs & {"--create", "--append", "--update", "--concatenate"}
-    if set(letters) & {"x"} or longs & {"--extract", "--get"}:
-        yield Operand("write", Word("."), deep=True)
-    start = 2 if len(words) > 1 and clusters and words[1].text.lstrip("-") == letters else 1
-    rest = [word for word in words[start:] if not word.text.startswith("-") or not word.static]
-    archived = "f" in letters
-    for index, word in enumerate(rest):
-        yield Operand("write" if archived and index == 0 and creates else "read", word, deep=True)
-
-
 def _target_folder(words: Sequence[Word]) -> Word | None:
     """The folder of `-t folder`, where there is one."""
     for index, word in enumerate(words[1:], 1):
-        if (found := re.fullmatch(r"--target-directory=(.+)|-t(.+)", word.text, re.DOTALL)) is not None:
+        if (
+            found := re.fullmatch(r"--target-directory=(.+)|-[abcdDfilnpPrRsuvxZLHT]*t(.+)", word.text, re.DOTALL)
+        ) is not None:
             return Word(found[1] or found[2], word.static, word.glob)
-        if word.text in ("-t", "--target-directory") and index + 1 < len(words):
+        if re.fullmatch(r"--target-directory|-[abcdDfilnpPrRsuvxZLHT]*t", word.text) and index + 1 < len(words):
             return words[index + 1]
     return None
+
+
+def _list_inputs(name: str, words: Sequence[Word]) -> Iterator[Operand]:
+    """The files that options and scripts name, whatever the program."""
+    letters = _INPUTS.get(name, "")
+    for index, word in enumerate(words[1:], 1):
+        text = word.text
+        value = words[index + 1] if index + 1 < len(words) else None
+        if not word.static or _LONG_OUTPUT.fullmatch(text):
+            continue
+        if (found := _LONG_INPUT.fullmatch(text)) is not None:
+            yield Operand("read", Word(found[1], glob=word.glob))
+        elif value is not None and text in _LONG_INPUTS:
+            yield Operand("read", value)
+        elif letters and (cluster := re.fullmatch(rf"-[A-Za-z]*?[{letters}](.*)", text, re.DOTALL)) is not None:
+            if cluster[1] or value is not None:
+                yield Operand("read", Word(cluster[1], glob=word.glob) if cluster[1] or value is None else value)
+        elif name == "curl" and (sent := _SENT.search(text)) is not None and sent[1] != "-":
+            yield Operand("read", Word(sent[1] or sent[2], glob=word.glob))
+    yield from (Operand("read", word) for word in _list_scripts(name, words))
+    if name == "git" and len(words) > 2 and words[1].text in ("rm", "mv"):
+        yield from (Operand("delete", word, deep=True) for word in words[2:] if not word.text.startswith("-"))
+
+
+def _list_scripts(name: str, words: Sequence[Word]) -> Sequence[Word]:
+    """The files that an interpreter reads for its program, or that a module or an option of it reads."""
+    if name in SHELLS:
+        return find_script(words)[:1]
+    if name == "perl" and any(re.fullmatch(r"-[A-Za-z0-9]*[np].*", word.text, re.DOTALL) for word in words[1:]):
+        return [word for word in words[1:] if not word.text.startswith("-")]
+    if name in PYTHONS and (at := find_module(words)) > 0 and words[at].text.removeprefix("-m") in _READING_MODULES:
+        return [word for word in words[at + 1 :] if not word.text.startswith("-")]
+    if name == "git" and len(words) > 2 and words[1].text in ("hash-object", "diff", "grep"):
+        apart = words[1].text == "hash-object" or any(word.text == "--no-index" for word in words)
+        return [word for word in words[2:] if apart and not word.text.startswith("-")]
+    return ()
 
 
 def _starts(name: str, words: Sequence[Word]) -> bool:

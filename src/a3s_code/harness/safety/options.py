@@ -9,8 +9,12 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from a3s_code.harness.safety.awk import NAMES as AWKS
+from a3s_code.harness.safety.awk import writes_files
 from a3s_code.harness.safety.interpreters import doubt_program, find_module, takes_options
 from a3s_code.harness.safety.programs import PYTHONS, defers, list_names, program, spell
+from a3s_code.harness.safety.sed import NAMES as SEDS
+from a3s_code.harness.safety.sed import read_script
 from a3s_code.harness.safety.words import Word
 
 _IN_PLACE = re.compile(r"-[A-Za-z]*i.*|--in-place.*", re.DOTALL)
@@ -27,30 +31,38 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 # Searched in " word word ", with the blanks inside a word as \x1f: options and subcommands that run a program.
+_VERB = r"^ \S+(?: -\S+(?: [^- ]\S*)?)*"
 _RUNS = _table(
     {
-        "git": r" -c(?! (?:color|advice|log|diff|status|column)\.(?!external)[A-Za-z.]+=[A-Za-z0-9]+ )"
+        "git": _VERB + r" -c(?! (?:(?:color|advice|log|diff|status|column)\.(?!external)[A-Za-z.]+=[A-Za-z0-9]+"
+        r"|(?i:core\.quotepath)=[a-z]+|(?i:init\.defaultbranch)=[\w/-]+|user\.(?:name|email)=[^ ]*) )"
         r"| --(?:conf|exe|upl|rece|open|extc|ext-|textc|templ)|(?:ext|fd)::"
-        r"| config (?!(?:--(?:global|system|local|worktree) )*(?:--get(?:-all|-regexp)?|--list|-l|get|list) )"
-        r"| (?:difftool|mergetool|filter-branch|hook|daemon|instaweb|send-email|credential|for-each-repo) "
+        r"|" + _VERB + r" config (?!(?:--(?:global|system|local|worktree) )*"
+        r"(?:(?:--get(?:-all|-regexp)?|--list|-l|get|list) |[a-z][A-Za-z0-9.-]*\.[A-Za-z0-9-]+ $))"
+        r"| (?:difftool|mergetool|filter-branch|hook|daemon|instaweb|send-email|imap-send|credential|for-each-repo"
+        r"|remote-ext|remote-fd|web--browse|shell) "
         r"|^(?=.* bisect ).* run |^(?=.* submodule ).* foreach |^(?=.* rebase ).* -[A-Za-z]*[xi]"
         r"|^(?=.* grep ).* -[A-Za-z]*O|^(?=.* clone ).* -[A-Za-z]*[uc]",
-        "tar bsdtar gtar": r" --(?:checkpoint-a|to-c|use-c|rsh|rmt|info|new-v)| -[A-Za-z]*[IF]|^ \S+ [A-Za-z]*[IF]",
-        "rg": r" --(?:pre|hostname)",
-        "sort": r" --comp",
-        "awk gawk mawk nawk": r"system|\||getline|@| -[A-Za-z]*[filE]| --(?:load|incl|exec)",
+        "tar bsdtar gtar": r" --(?:checkpoint-a|to-c|us|rs|rm|inf|new-v)| -[A-Za-z]*[IF]|^ \S+ [A-Za-z]*[IF]",
+        "rg": r" --(?:pre[ =]|hostname)",
+        "sort": r" --co",
+        "awk gawk mawk nawk": r" -[A-Za-z]*[filE]| --(?:load|incl|exec|fil)",
         "man": r" -[A-Za-z]*[PHXTZC]| --(?:pag|html|gx|troff|dit|conf)",
         "rsync": r" -[A-Za-z]*e| --(?:rsh|rsync-path|daemon|config)",
         "scp": r" -[A-Za-z]*[SoFDJ]",
         "zip": r" -[A-Za-z]*T| --(?:unzip|test)",
-        "split": r" --filter",
+        "split": r" --f",
         "tcpdump": r" -[A-Za-z]*z",
-        "less more": r" -[A-Za-z]*k| --lesskey| \+",
-        "make gmake": r" --eval| SHELL=| -[A-Za-z]*E",
+        "less more": r" -[A-Za-z]*k| --lesskey| \+(?!(?:[GF]|[0-9]+|/[\w.-]+) )",
+        "make gmake": r" --eval| SHELL=| -[A-Za-z]*E| -[A-Za-z]*f ?(?:-|/dev/\S*) | --(?:make)?file[= ](?:-|/dev/\S*) ",
         "go": r" -(?:exec|toolexec|vettool)| generate ",
         "gcc g++ cc c++ clang clang++": r" -(?:wrapper|specs|fplugin|B)| --(?:spec|plugin)| @",
-        "wget": r" --(?:use-askpass|exec)| -[A-Za-z]*e",
-        "curl": r" -[A-Za-z]*K| --config",
+        "wget": r" --(?:use-askpass|exec|conf)| -[A-Za-z]*e",
+        "curl": r" -[A-Za-z]*K| --(?:config|engine)",
+        "ssh": r" -[A-Za-z]*[FI]|(?i:(?:proxy|local|remote|hosts)command|provider|include)",
+        "bun": r" -[A-Za-z]*[ep] | --(?:eval|print|preload)| -r ",
+        "gpg gpg2": r" --photo",
+        "enable": r" -[A-Za-z]*f",
         "cpio": r" --rsh| -[A-Za-z]*F",
         "openssl": r" -(?:engine|provider)| engine ",
         "ssh-keygen": r" -[A-Za-z]*[Dw]",
@@ -80,15 +92,16 @@ _WRITES = _table(
     {
         "git": r" --(?:outp|git-dir|work-tree|separate)|^(?=.* bundle ).* create "
         r"|^(?=.* (?:archive|format-patch|bugreport|diagnose) ).* -[A-Za-z]*o",
-        "sort": r" -[A-Za-z]*[oT]| --(?:outp|temp)",
+        "sort": r" -[A-Za-z]*[oT]| --[ot]",
         "find": r" -(?:delete|fprint|fls)",
         "tar bsdtar gtar": r" -[A-Za-z]*[CP]| --(?:dir|abs|cd)",
-        "curl": r" -[A-Za-z]*[oOcDTJ]"
+        "curl": r" -(?![A-Za-z]*o ?(?:-|/dev/null) )[A-Za-z]*[oOcDTJ]| -[A-Za-z]*[OcDTJ]"
         r"| --(?:outp|remote|cookie-jar|dump|trace|upl|etag-save|hsts|alt-svc|stderr|libcurl)",
-        "wget": r" -[A-Za-z]*[OPoai]| --(?:outp|dir|append|save|warc|inp)",
+        "wget": r" -(?![A-Za-z]*O ?(?:-|/dev/null) )[A-Za-z]*[OPoai]| -[A-Za-z]*[Poai]"
+        r"| --(?:outp|dir|append|save|warc|inp)",
         "tcpdump": r" -[A-Za-z]*w",
         "less more": r" -[A-Za-z]*[oO]| --log",
-        "awk gawk mawk nawk": r">| -[A-Za-z]*[dpo]| --(?:dump|prof|pretty)",
+        "awk gawk mawk nawk": r" -[A-Za-z]*[dpo]| --(?:dump|prof|pretty)",
         "uniq xxd": r"^ \S+(?: -\S+)* [^- ]\S* [^- ]",
         "unzip 7z": r" -[A-Za-z]*[do]",
         "tree": r" -[A-Za-z]*o",
@@ -113,6 +126,7 @@ _PLAIN_GIT = list_names(
     """log diff show status add commit checkout switch branch rm mv stash restore reset merge tag blame rev-parse
     describe shortlog ls-files cherry-pick revert"""
 )
+_ALIAS = re.compile(r"alias\.[^=]+=([^!].*)", re.DOTALL)
 _PLAIN_START = re.compile(r"[A-Za-z0-9_./]")
 
 
@@ -143,6 +157,8 @@ def list_named(words: Sequence[Word]) -> Iterator[Word]:
     for word in words[1:]:
         text = word.text
         pieces = {text, text.partition("=")[2], text.rpartition("=")[2]}
+        if (alias := _ALIAS.fullmatch(text)) is not None:
+            pieces.add(f"git {alias[1]}")
         if text.startswith("-") and not text.startswith("--"):
             pieces.add(text[2:])
         yield from (Word(piece.lstrip("!"), word.static, word.glob) for piece in sorted(pieces) if piece)
@@ -155,7 +171,10 @@ def writes(words: Sequence[Word]) -> str:
     pattern = _WRITES.get(known)
     if (pattern is not None and _compile(pattern).search(text)) or _WRITES_ANY.search(text) or writes_in_place(words):
         return f"an option of {known} writes files"
-    return ""
+    if known in AWKS and writes_files(words):
+        return "an awk program writes files"
+    scripted = known in SEDS and any(use == "write" for use, _ in read_script(words).files)
+    return "a sed script writes files" if scripted else ""
 
 
 def hides_options(words: Sequence[Word]) -> bool:

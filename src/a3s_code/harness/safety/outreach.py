@@ -13,7 +13,10 @@ from a3s_code.harness.safety.words import Word
 
 Phrases = tuple[tuple[str, ...], ...]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,]+|[\w.-]+@[\w.-]+:[\w./~-]+")
+# With bounds, so that a long word costs no more than its length.
+_URL = re.compile(
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s,]+|(?<![\w.-])[\w.-]{1,255}@[\w.-]{1,255}:[\w./~-]+"
+)
 
 
 def _phrases(entries: Mapping[str, str]) -> Mapping[str, Phrases]:

@@ -13,7 +13,10 @@ def list_names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-SHELLS = list_names("sh bash dash zsh ksh mksh ash fish csh tcsh rbash rksh yash elvish nu pwsh")
+FOREIGN_SHELLS = list_names("elvish nu pwsh powershell")
+SHELLS = FOREIGN_SHELLS | list_names("sh bash dash zsh ksh mksh ash fish csh tcsh rbash rksh yash")
+STANDARD_INPUT = frozenset({"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+_FED = SHELLS | list_names("su at batch")
 PYTHONS = frozenset({"python", "pypy"})
 # They run a program of a project, or in a container, where the words after one of these verbs name it.
 RUNNERS: Mapping[str, frozenset[str]] = {
@@ -29,7 +32,7 @@ RUNNERS: Mapping[str, frozenset[str]] = {
     )
     for name in names.split()
 }
-_RUN_ALWAYS = frozenset({"npx", "bunx", "uvx"})
+_RUN_ALWAYS = list_names("npx bunx uvx hyperfine nix-shell vagrant")
 # They change what later commands mean, so that no rule with a wildcard allows them.
 STATEFUL = list_names(
     """export declare typeset readonly local unset set shopt alias unalias enable hash bind complete source .
@@ -50,6 +53,12 @@ def program(word: Word) -> str:
     name = word.text.rpartition("/")[2].lower()
     versioned = _VERSIONED.fullmatch(name)
     return name if versioned is None else versioned[1]
+
+
+def reads_commands(words: Sequence[Word]) -> bool:
+    """Whether the command takes its input for commands of a shell, or may do so."""
+    name = program(words[0])
+    return name in _FED or (name in (".", "source") and len(words) > 1 and words[1].text in STANDARD_INPUT)
 
 
 def spell(words: Sequence[Word]) -> str:

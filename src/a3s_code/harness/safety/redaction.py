@@ -19,7 +19,9 @@ PART = 4_096
 
 # A token stands where something was: what follows it must not look like the beginning of a word for that.
 _AFTER_TOKEN = "".join(f"(?<!{re.escape(token)})" for token in TOKENS)
-_WORD_START = rf"(?<![A-Za-z0-9_])(?:(?<!\])|{_AFTER_TOKEN})"
+# In text that is escaped, as in JSON, the letter before a word may belong to what stands for a line end.
+_APART = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4}))"
+_WORD_START = rf"{_APART}(?:(?<!\])|{_AFTER_TOKEN})"
 _NUMBER_START = rf"{_WORD_START}(?<![0-9][.-])(?<!-)"
 _NUMBER_END = r"(?![A-Za-z0-9_])(?![.-][A-Za-z0-9])"
 _BREAK = re.compile(r"[^A-Za-z0-9._%+@() -]|(?<![0-9)]) |(?<![0-9])\)|\((?![0-9]|\Z)| (?![0-9(]|\Z)")
@@ -49,7 +51,7 @@ _DIGITS = r"[0-9](?:[ ().-]{0,2}[0-9]){6}"
 PATTERNS = (
     _pattern(
         "JWT",
-        r"(?<![A-Za-z0-9_-])(?:(?<!\])|" + _AFTER_TOKEN + r")"
+        _WORD_START + r"(?<!-)"
         r"eyJ[A-Za-z0-9_-]{4,8192}\.eyJ[A-Za-z0-9_-]{4,8192}\.[A-Za-z0-9_-]{4,8192}",
         r"eyJ",
     ),

@@ -77,8 +77,8 @@ class RepetitionGuard:
         record.refused += 1
         text = (
             f"Not carried out: this is call {count} of {call.name} with the same arguments, or hardly others, and the"
-            f" result was the same each time. Nothing has changed since. Use the result you have, try something else, or end"
-            f" your work and say what is missing. Asking for it again will end the run."
+            f" result was the same each time. Nothing has changed since. Use the result you have, try something else,"
+            f" or end your work and say what is missing. Asking for it again will end the run."
         )
         return ToolOutput.failure(text, guard="duplicate_tool_call", duplicate_count=count, threshold=self._threshold)
 
@@ -142,7 +142,6 @@ def _simplify(value: Any) -> Any:
 
 
 def _digest(seen: Observation) -> bytes:
-    text = json.dumps([seen.exit_code, seen.error_kind, _DURATION.sub("", seen.output)])
-    if seen.artifact is not None:
-        text += seen.artifact.uri
-    return hashlib.sha256(text.encode()).digest()
+    uri = "" if seen.artifact is None else seen.artifact.uri
+    text = f"{seen.exit_code} {seen.error_kind} {uri}\n{_DURATION.sub('', seen.output)}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -62,6 +62,11 @@ class Restrictions:
                 doubtful = doubtful or self._decide("ask", reason, text)
         return doubtful
 
+    @property
+    def cover_reading(self) -> bool:
+        """Whether any of the rules speaks of reading files."""
+        return any(restriction.covers_files for restriction in (*self._deny, *self._ask))
+
     def hides(self, path: str) -> bool:
         """Whether a rule denies or asks about reading the file at a real path, under whatever name."""
         return any(restriction.covers_reading(path) for restriction in (*self._deny, *self._ask))
@@ -102,9 +107,14 @@ class _Restriction:
             self._find_command(subject, named), self._find_file(subject, named), self._find_url(subject, named)
         )
 
+    @property
+    def covers_files(self) -> bool:
+        """Whether it speaks of reading files."""
+        return "read" in self._accesses
+
     def covers_reading(self, path: str) -> bool:
         """Whether it speaks of reading the file at a real path."""
-        if "read" not in self._accesses:
+        if not self.covers_files:
             return False
         if self._path is None or self._path.matches(path):
             return True

@@ -89,9 +89,14 @@ class DefaultSecurityProvider:
         return SanitizerChain([TextSanitizer(secrets), self])
 
     def begin(self, prompt: str) -> None:
-        """A new prompt: what earlier outputs ordered counts no more, and the prompt's own values are remembered."""
+        """A new prompt: what earlier outputs ordered counts no more, and the prompt's own values are remembered.
+
+        Where several sessions share what was found, an order counts as long as there are several: it may be one that
+        another of them still works on.
+        """
         with self._lock:
-            self._findings.clear()
+            if len(self._engines) < 2:
+                self._findings.clear()
         self.taint_input(prompt)
 
     def taint_input(self, text: str, origin: str = "the prompt") -> None:
@@ -144,13 +149,16 @@ class DefaultSecurityProvider:
             self._taints.clear()
             self._findings.clear()
 
-    def teardown(self) -> None:
-        """Take its hooks out of all engines, and forget everything."""
+    def teardown(self, engine: HookEngine | None = None) -> None:
+        """Take its hooks out of that engine, or of all; forget everything once it is in none any more."""
         with self._lock:
-            engines, self._engines = self._engines, []
-        for engine in engines:
-            engine.unregister_hook(PROMPT_HOOK)
-        self.wipe()
+            gone = [known for known in self._engines if engine is None or known is engine]
+            self._engines = [known for known in self._engines if known not in gone]
+            last = not self._engines
+        for left in gone:
+            left.unregister_hook(PROMPT_HOOK)
+        if last:
+            self.wipe()
 
     def _find_taints(self, text: str) -> Iterator[str]:
         """The sensitive values of a text as `kind:sha256`."""

@@ -15,6 +15,7 @@ from a3s_code.harness.safety.programs import (
     SHELLS,
     defers,
     program,
+    reads_commands,
     runs_project,
     spell,
 )
@@ -142,7 +143,7 @@ class _Survey:
             self._note_assignments(words[:1], depth)
             assigned, words = (*assigned, words[0]), words[1:]
         key = (tuple(words), tuple(assigned), self._place, listed, self._told)
-        self._shells |= bool(words) and program(words[0]) in SHELLS
+        self._shells |= bool(words) and reads_commands(words)
         if key in self._seen:
             return
         self._seen.add(key)
@@ -162,7 +163,6 @@ class _Survey:
         name = program(words[0])
         if name in _ASSIGNERS:
             self._note_assignments(words[1:], depth)
-        self._shells |= name in SHELLS
         wrapped = unwrap(words)
         self._add_candidate(words, assigned, wrapped, listed=listed)
         if wrapped is not None:
@@ -199,11 +199,13 @@ class _Survey:
             self._endless = True
             return
         for index in range(len(rest)):
-            self._shells |= program(rest[index]) in SHELLS
+            self._shells |= reads_commands(rest[index:])
             self._add_candidate(rest[index:], (), None, listed=False)
         for word in rest:
             if word.quoted or not word.fixed:
                 self._add_text(word.text, depth)
+            if "=" in word.text:
+                self._add_text(word.text.partition("=")[2], depth)
 
     def _add_text(self, text: str, depth: int) -> None:
         if depth >= _MAX_TEXT_DEPTH:

@@ -56,6 +56,7 @@ class Subject:
         self._workspace = workspace
         self._beneath = workspace.rstrip("/") + "/"
         self._home = home
+        self._of_user = f"{home.rstrip('/')}/.a3s/"
         self.files = [self._touch(effect) for effect in action.effects if effect.kind in _FILE_KINDS]
         self.readings = [read_command(effect.target) for effect in action.effects if effect.kind == "exec"]
         self.urls = [effect.target for effect in action.effects if effect.kind == "net"]
@@ -115,7 +116,10 @@ class Subject:
         return [path for trail in self.trails for path in trail.trace_mentions()]
 
     def is_inside(self, path: str) -> bool:
-        return path == self._workspace or path.startswith(self._beneath)
+        """Whether a path lies in the workspace. What configures and trusts for the user does not, wherever it lies."""
+        if not (path == self._workspace or path.startswith(self._beneath)):
+            return False
+        return not f"{path}/".startswith(self._of_user) or self._beneath.startswith(self._of_user)
 
 
 def _is_path(text: str) -> bool:

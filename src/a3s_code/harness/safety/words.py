@@ -47,11 +47,13 @@ class Notes:
     """What is noticed while a text is read, the texts inside of it included.
 
     `evaluated`: the variables whose values bash reads as arithmetic, in which a value may hold a substitution.
+    `tested`: there is a `[[ ]]` or a `(( ))`, a command without a part.
     """
 
     unclear: str = ""
     fault: str = ""
     plain: bool = True
     loops: bool = False
+    tested: bool = False
     evaluated: set[str] = field(default_factory=set[str])
     assigned: set[str] = field(default_factory=set[str])

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from a3s_code.harness.safety.command import ASSIGNMENT
-from a3s_code.harness.safety.programs import SHELLS, list_names, program
+from a3s_code.harness.safety.programs import FOREIGN_SHELLS, SHELLS, list_names, program
 from a3s_code.harness.safety.words import Word
 
 # What xargs and find put there is told only when they run.
 HANDED_OVER = Word("{}", static=False)
 _DURATION = re.compile(r"[0-9.]+[smhd]?|infinity")
 _NUMBER = re.compile(r"-[0-9]+")
+_PLAIN_OPTIONS = re.compile(r"[ \t]*-[^\\$#'\"]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,11 @@ _GRAMMARS: Mapping[str, _Grammar] = {
     ),
     "doas": _grammar("n", "uC"),
     "su": _grammar(
-        "lmpPf", "csgGTw", "login pty preserve-environment command=c shell=s group=g", texts="c", permuted=True
+        "lmpPf",
+        "csgGTw",
+        "login pty preserve-environment command=c session-command=c shell=s group=g",
+        texts="c",
+        permuted=True,
     ),
     "ionice": _grammar("t", "cnpPu", "ignore class=c classdata=n pid=p", quits="pPu"),
     "setsid": _grammar("cfw", "", "ctty fork wait"),
@@ -110,8 +115,8 @@ _GRAMMARS: Mapping[str, _Grammar] = {
         texts="c",
     ),
     "script": _grammar("aefqr", "cIOBmtTEo", "append return flush force quiet command=c", texts="c", permuted=True),
-    "strace": _grammar("cCdfFiknqrtTvwxyYzZ", "abeEIpPsSuUX", "follow-forks", quits="p"),
-    "ltrace": _grammar("cCfiSrtT", "aenpsuxl", quits="p"),
+    "strace": _grammar("cCdfFiknqrtTvwxyYzZ", "abeEIopPsSuUX", "follow-forks output=o"),
+    "ltrace": _grammar("cCfiSrtT", "aenopsuxl", "output=o"),
     "chroot": _grammar("", "", "skip-chdir", before=1, moves="/"),
     "unshare": _grammar(
         "imnpuUCTrcf",
@@ -133,7 +138,7 @@ _GRAMMARS: Mapping[str, _Grammar] = {
     "setpriv": _grammar("", "", "no-new-privs clear-groups reuid=r regid=r"),
     "taskset": _grammar("a", "", "all-tasks", before=1),
     "chrt": _grammar("abfimorRv", "TPDp", "batch fifo idle other rr", before=1, quits="p"),
-    "fakeroot": _grammar(),
+    **dict.fromkeys(("fakeroot", "linux32", "linux64", "i386", "tsocks", "torsocks", "eatmydata"), _grammar()),
     "unbuffer": _grammar("p"),
     "runuser": _grammar("lmpPf", "cugGsTw", "login command=c user=u", texts="c", permuted=True),
     "pkexec": _grammar("", "u", "disable-internal-agent user=u"),
@@ -142,8 +147,8 @@ _GRAMMARS: Mapping[str, _Grammar] = {
 
 WRAPPERS = frozenset(_GRAMMARS) | list_names(
     """nsenter parallel busybox toybox trap numactl systemd-run start-stop-daemon firejail bwrap proot rlwrap catchsegv
-    valgrind perf entr faketime torsocks proxychains dbus-run-session ssh at batch tmux screen expect nc ncat socat
-    crontab"""
+    valgrind perf entr faketime proxychains setarch prlimit xvfb-run caffeinate chronic gosu su-exec runcon cgexec
+    dbus-run-session ssh at batch tmux screen expect nc ncat socat crontab"""
 )
 _FIND_RUNS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 _FD_RUNS = frozenset({"-x", "--exec", "-X", "--exec-batch"})
@@ -152,6 +157,8 @@ _FD_RUNS = frozenset({"-x", "--exec", "-X", "--exec-batch"})
 def unwrap(words: Sequence[Word]) -> Wrapped | None:
     """What the command `words` runs besides itself; None where it is no wrapper, or runs nothing."""
     name = program(words[0])
+    if name in FOREIGN_SHELLS and len(words) > 1:
+        return _UNKNOWN
     if name in SHELLS:
         return _unwrap_shell(words)
     if name == "find":
@@ -185,14 +192,16 @@ def _apply(grammar: _Grammar, words: Sequence[Word], name: str) -> Wrapped | Non
         return _UNKNOWN
     if name == "flock" and len(rest) == 2 and rest[0].text in ("-c", "--command"):
         texts, rest = [rest[1]], []
+    if name in ("strace", "ltrace"):
+        texts = [Word(value.text[1:]) for letter, value in options if letter == "o" and value and value.text[:1] == "|"]
     if name == "watch" and any(letter == "x" for letter, _ in options):
         return Wrapped((tuple(rest),))
     if name == "env" and texts:
-        return _split_env(_join([*texts, *rest]), assigned)
+        return _split_env(grammar, texts, rest, assigned)
     if grammar.joined and rest:
         rest, texts = [], [_join(rest)]
     if grammar.permuted:
-        rest = []
+        rest = _find_handed(name, rest, options)
     if grammar.hands_over:
         rest = _hand_over(rest or [Word("echo")], options)
     moved = any(letter in grammar.moves for letter, _ in options) or "/" in grammar.moves
@@ -213,8 +222,21 @@ def _is_in_order(grammar: _Grammar, name: str, operands: Sequence[Word]) -> bool
     return all(ASSIGNMENT.match(word.text) for word in leading)
 
 
-def _split_env(text: Word, assigned: Sequence[Word]) -> Wrapped:
+def _find_handed(name: str, operands: list[Word], options: Sequence[tuple[str, Word | None]]) -> list[Word]:
+    """What `script` and `su` run of the words behind the file and the user that they are told."""
+    if name == "runuser" and any(letter == "u" for letter, _ in options):
+        return operands
+    return operands[1:] if name == "script" or len(operands) < 2 else [Word("sh"), *operands[1:]]
+
+
+def _split_env(
+    grammar: _Grammar, texts: Sequence[Word], rest: Sequence[Word], assigned: Sequence[Word]
+) -> Wrapped | None:
     """What `env -S` runs: it splits the text by rules of its own, and takes what it finds first in it for options."""
+    text = _join([*texts, *rest])
+    first = texts[0].text if len(texts) == 1 else ""
+    if _PLAIN_OPTIONS.fullmatch(first) and texts[0].fixed:
+        return _apply(grammar, [Word("env"), *map(Word, first.split()), *assigned, *rest], "env")
     if set(text.text) & set("\\$#") or text.text.lstrip().startswith("-"):
         return Wrapped((), (Word(text.text, static=False, quoted=True),), tuple(assigned), understood=False)
     return Wrapped((), (text,), tuple(assigned))
@@ -237,7 +259,7 @@ def _read(
             return options, assigned, [*operands, *words[index + 1 :]]
         elif (text == "-" and name in ("env", "su")) or (name == "nice" and _NUMBER.fullmatch(text)):
             pass
-        elif text.startswith("-") and len(text) > 1 and not assigned:
+        elif text.startswith("-") and len(text) > 1 and (not assigned or name == "sudo"):
             index += _read_option(grammar, words, index, options)
         elif grammar.permuted and word.fixed:
             operands.append(word)
@@ -331,7 +353,7 @@ def _skip_shell_options(words: Sequence[Word]) -> tuple[int, bool]:
             index += 1 + (text in ("--rcfile", "--init-file"))
             continue
         reads_text |= "c" in text
-        index += 1 + (text[-1] in "oO")
+        index += 1 + text.count("o") + text.count("O")
     if index < len(words) and words[index].text in ("-", "--"):
         index += 1
     return index, reads_text

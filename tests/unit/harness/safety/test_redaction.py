@@ -30,6 +30,9 @@ COVERED = {
     "token ghp_" + "aB3" * 12: "token [REDACTED:GITHUB_TOKEN]",
     "ghs_" + "x" * 40: "[REDACTED:GITHUB_TOKEN]",
     "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4fw": "Bearer [REDACTED:JWT]",
+    r'{"env": "a\nAKIAIOSFODNN7EXAMPLE"}': r'{"env": "a\n[REDACTED:AWS_KEY]"}',
+    r"\tsk-abcdefghij0123456789": r"\t[REDACTED:API_KEY]",
+    r"caf\u00e9ghp_" + "aB3" * 12: r"caf\u00e9[REDACTED:GITHUB_TOKEN]",
     "a@b.example,415-555-2671": "[REDACTED:EMAIL],[REDACTED:PHONE]",
 }
 LEFT = [

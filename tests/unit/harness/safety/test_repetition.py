@@ -154,3 +154,21 @@ def test_arguments_that_are_no_json_are_never_taken_for_the_same() -> None:
     for _ in range(6):
         assert play("odd", value=deep) is None
         assert play("odd", changes=True, value={1: 2, "a": 3}) is None
+
+
+def test_calls_made_at_once_are_warned_of_before_the_run_ends() -> None:
+    guard = RepetitionGuard()
+    together = [ToolCall(f"c{number}", "ls", {}) for number in range(8)]
+    assert [guard.check(call) for call in together] == [None] * 8
+    for call in together:
+        guard.note(call, Observation(call.id, "ls", "same"), changed=False)
+    assert guard.check(ToolCall("c8", "ls", {})) is not None
+    assert guard.check(ToolCall("c9", "ls", {})) is not None
+    with pytest.raises(RunLimit):
+        guard.check(ToolCall("c10", "ls", {}))
+
+
+def test_a_name_is_looked_for_as_it_may_be_written() -> None:
+    play = Play()
+    for pattern in ("getUser", "get_user", "GetUser"):
+        assert play("grep", "No matches.", pattern=pattern) is None

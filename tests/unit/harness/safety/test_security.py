@@ -170,3 +170,27 @@ async def test_in_the_gate_it_makes_an_allow_an_ask_and_leaves_a_deny() -> None:
     see(provider, ORDERS[0])
     assert (await Gate([Says(Decision("allow")), provider]).decide(bash("make"))).outcome == "ask"
     assert (await Gate([Says(Decision("deny")), provider]).decide(bash("make"))).outcome == "deny"
+
+
+def test_who_leaves_takes_nothing_from_the_others() -> None:
+    provider, one, other = DefaultSecurityProvider(), HookEngine(), HookEngine()
+    for engine in (one, other):
+        provider.register_hooks(engine)
+    provider.taint_input(KEY)
+    provider.teardown(one)
+    assert (one.hook_count(), other.hook_count()) == (0, 1)
+    assert provider.judge(bash(f"echo {KEY}")) is not None
+    provider.teardown(other)
+    assert provider.judge(bash(f"echo {KEY}")) is None
+
+
+def test_a_prompt_of_one_session_does_not_forget_what_another_was_ordered() -> None:
+    provider, one, other = DefaultSecurityProvider(), HookEngine(), HookEngine()
+    for engine in (one, other):
+        provider.register_hooks(engine)
+    see(provider, ORDERS[0])
+    provider.begin("something else")
+    assert provider.judge(bash("touch x")) is not None
+    provider.teardown(other)
+    provider.begin("go on")
+    assert provider.judge(bash("touch x")) is None
