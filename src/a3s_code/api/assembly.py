@@ -13,6 +13,7 @@ from a3s_code.api.models import Models
 from a3s_code.api.options import SessionOptions
 from a3s_code.api.policy import AsyncPolicyView
 from a3s_code.api.safety import Safety, build_safety
+from a3s_code.api.surroundings import environment_of_commands
 from a3s_code.api.vouching import find_untrusted
 from a3s_code.capabilities.core_tools import CORE_TOOLS
 from a3s_code.capabilities.git import GIT
@@ -37,7 +38,6 @@ from a3s_code.kernel.state import SessionState
 from a3s_code.kernel.tool import ToolCatalog
 from a3s_code.stores.artifacts import MemoryArtifactStore
 from a3s_code.system.clock import SystemClock
-from a3s_code.system.environment import child_environment
 from a3s_code.system.process import end_all
 from a3s_code.system.sandbox import probe
 
@@ -68,7 +68,7 @@ def build_session(models: Models, workspace: str | os.PathLike[str], options: Se
         clock,
         limits,
         MemoryArtifactStore(**options.artifact_store_limits),
-        child_environment(os.environ),
+        environment_of_commands(),
         options.given("sandbox", config.sandbox),
         safety.gate.hider,
         () if options.security_provider is None else (options.security_provider,),

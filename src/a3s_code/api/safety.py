@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from a3s_code.api.options import SessionOptions
+from a3s_code.api.surroundings import sanitizer_of
 from a3s_code.config.schema import Config
 from a3s_code.harness.hooks import HookEngine
 from a3s_code.harness.safety.confirmation import ConfirmationPolicy, Confirmations
-from a3s_code.harness.safety.credentials import known_secrets
 from a3s_code.harness.safety.gate import Gate, build_gate
 from a3s_code.harness.safety.permissions import PermissionPolicy
 from a3s_code.harness.safety.review import review_rules
-from a3s_code.harness.safety.sanitize import SanitizerChain, TextSanitizer, adapt
+from a3s_code.harness.safety.sanitize import SanitizerChain, adapt
 from a3s_code.kernel.ports import Clock, Policy, StreamSanitizer
 
 LOG = logging.getLogger("a3s_code.policy")
@@ -75,7 +74,7 @@ def _review(
 
 
 def _sanitizer(config: Config, options: SessionOptions) -> StreamSanitizer:
-    secrets = TextSanitizer({*(secret.reveal() for secret in config.secrets), *known_secrets(os.environ)})
+    secrets = sanitizer_of(secret.reveal() for secret in config.secrets)
     given = options.harness.sanitizer
     own = None if given is None else adapt(given)
     further = [item for item in (options.security_provider, own) if item is not None]

@@ -98,6 +98,7 @@ class Launched:
             self._await_start(request)
         except BaseException:
             self._control.close()
+            kill_tree(self._process.pid)
             self._process.kill()
             self._process.wait()
             raise

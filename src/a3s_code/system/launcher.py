@@ -61,6 +61,7 @@ class Tree:
         self._leader = os.fork()
         if self._leader == 0:
             os.close(opener)
+            libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
             # It starts when the host knows its number, by which it is found if it ends this process at once.
             if not os.read(gate, 1):
                 os._exit(CANNOT_START)
@@ -182,7 +183,6 @@ def _become(request: tuple[list[bytes], bytes, dict[bytes, bytes], int], writer:
     argv, cwd, environment, ruleset = request
     try:
         os.setsid()
-        libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         for number in (SIGPIPE, SIGXFSZ):  # the two that Python ignores
             libc.signal(number, None)
         libc.sigprocmask(SIG_SETMASK, ctypes.create_string_buffer(SET_BYTES), None)
