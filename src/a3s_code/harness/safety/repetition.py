@@ -87,7 +87,7 @@ class RepetitionGuard:
         if not self._threshold:
             return
         key = _key(call, exact=changed)
-        digest = _digest(seen)
+        digest = _digest(seen, timed=changed)
         record = self._records.pop(key, None)
         if record is None:
             record = _Record(digest, self._epoch)
@@ -141,7 +141,9 @@ def _simplify(value: Any) -> Any:
     return value
 
 
-def _digest(seen: Observation) -> bytes:
+def _digest(seen: Observation, *, timed: bool) -> bytes:
+    """What the result comes down to; of a `timed` one, such as a command's, without the durations in it."""
     uri = "" if seen.artifact is None else seen.artifact.uri
-    text = f"{seen.exit_code} {seen.error_kind} {uri}\n{_DURATION.sub('', seen.output)}"
+    output = _DURATION.sub("", seen.output) if timed else seen.output
+    text = f"{seen.exit_code} {seen.error_kind} {uri}\n{output}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
