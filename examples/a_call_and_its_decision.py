@@ -56,7 +56,7 @@ def foretell(session: AgentSession) -> None:
 
 
 def main() -> None:
-    replies = [
+    replies: list[list[ToolCall] | str] = [
         [ToolCall("1", "bash", {"command": "git push --dry-run"})],
         [ToolCall("2", "write", {"file_path": "notes.md", "content": "# Notes\n"})],
         [ToolCall("3", "write", {"file_path": "plans.md", "content": "# Plans\n"})],
