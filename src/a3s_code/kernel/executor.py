@@ -34,6 +34,7 @@ from a3s_code.kernel.trace import ActiveTool, TraceEvent
 
 DEADLINE_GRACE_MS = 5_000
 NOTHING_DONE = frozenset({"invalid_argument", "not_found", "version_conflict", "unsupported"})
+TOLD_KINDS = frozenset({"permission_denied", "timeout"})
 RECENT = 10
 DECIDED = "a3s_code.decision"
 INVOKED = "a3s_code.invocation"
@@ -340,6 +341,14 @@ class ToolExecutor:
                 },
             }
             self._hooks.observe("post_tool_use", payload, tell_cleaned(caller.emit, self._clean))
+        if seen.failed and self._hooks.listens("on_error"):
+            payload = {
+                "session_id": self._state.session_id,
+                "error_type": seen.error_kind if seen.error_kind in TOLD_KINDS else "tool_failure",
+                "error_message": seen.output,
+                "context": {"tool": call.name, "tool_id": call.id, "exit_code": seen.exit_code},
+            }
+            self._hooks.observe("on_error", payload, tell_cleaned(caller.emit, self._clean))
 
 
 def _guard(call: ToolCall, caller: Caller) -> ToolOutput | None:

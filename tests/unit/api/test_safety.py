@@ -199,14 +199,20 @@ def test_a_prompt_is_changed_or_blocked_by_a_hook(agent: Agent, tmp_path: Path) 
 
 def test_observing_hooks_hear_what_goes_on(agent: Agent, tmp_path: Path) -> None:
     heard: list[Mapping[str, Any]] = []
-    session = open_session(agent, tmp_path, [ToolCall("1", "ls", {})])
-    names = ("generate_start", "generate_end", "post_tool_use", "post_response", "on_success", "session_end")
+    calls = [ToolCall("1", "ls", {}), ToolCall("2", "read", {"file_path": "missing"}), WRITE]
+    session = open_session(agent, tmp_path, calls, permission_policy=ASKING)
+    names = (
+        "session_start generate_start generate_end post_tool_use on_error post_response on_success session_end".split()
+    )
     for name in names:
         session.register_hook(name, name, lambda event: heard.append(event))
     session.send("go")
     session.close()
     assert [event["event_type"] for event in heard].count("generate_start") == 2
     assert {event["event_type"] for event in heard} == set(names)
+    assert [event["event_type"] for event in heard].index("session_start") == 0
+    errors = [event["payload"]["error_type"] for event in heard if event["event_type"] == "on_error"]
+    assert sorted(errors) == ["permission_denied", "permission_denied", "tool_failure"]
     assert all(event["payload"]["session_id"] == session.session_id for event in heard)
 
 
