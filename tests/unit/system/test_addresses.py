@@ -107,7 +107,7 @@ def test_a_public_address_has_no_kind(address: str) -> None:
     ],
 )
 def test_every_spelling_of_an_address_is_read(spelling: str, addresses: tuple[str, ...]) -> None:
-    assert tuple(str(found) for found in read_addresses(spelling) or ()) == addresses
+    assert read_addresses(spelling) == tuple(map(ip_address, addresses))
 
 
 @pytest.mark.parametrize(
