@@ -12,7 +12,7 @@ from benchmarks.measure import Child, Samples, child
 from benchmarks.server import ScriptedServer, answer_to, model_name
 from benchmarks.sizes import Sizes
 
-OF_THE_SDK = 2
+OF_THE_SDK = 1.5
 OF_A_PEER = 0.5
 
 OURS = """
