@@ -11,9 +11,7 @@ Names are loaded when they are first used; importing the package touches no disk
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -104,19 +102,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if (home := _HOMES.get(name)) is None:
         raise AttributeError(f"module 'a3s_code' has no attribute {name!r}")
-    value = globals()[name] = getattr(_load(home), name)
+    with import_module("a3s_code.system.garbage").uncollected():
+        module = import_module(f"a3s_code.{home}")
+    value = globals()[name] = getattr(module, name)
     return value
-
-
-def _load(home: str) -> ModuleType:
-    # Nothing that an import makes is garbage: looking for some meanwhile costs a tenth of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return import_module(f"a3s_code.{home}")
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def __dir__() -> list[str]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from a3s_code.errors import ConfigError
 from a3s_code.providers.endpoint import Api, ModelEndpoint
 from a3s_code.providers.wire import loads
+from a3s_code.system.garbage import uncollected
 
 if TYPE_CHECKING:
     import httpx2
@@ -169,10 +170,11 @@ def _tls() -> ssl.SSLContext:
 
 
 def _load(api: Api) -> None:
-    if api == "anthropic":
-        import anthropic  # noqa: F401
-    else:
-        import openai  # noqa: F401
+    with uncollected():
+        if api == "anthropic":
+            import anthropic  # noqa: F401
+        else:
+            import openai  # noqa: F401
 
 
 async def _settle(loop: asyncio.AbstractEventLoop) -> _LoopClients:
