@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,8 +34,16 @@ class Pattern:
     """What a kind of value looks like. Without `needs` in a text, which is found fast, there is no match in it."""
 
     name: str
-    expression: re.Pattern[str]
-    needs: re.Pattern[str]
+    source: str
+    need: str
+
+    @property
+    def expression(self) -> re.Pattern[str]:
+        return _compile_once(self.source)
+
+    @property
+    def needs(self) -> re.Pattern[str]:
+        return _compile_once(self.need)
 
     @property
     def token(self) -> str:
@@ -43,7 +52,13 @@ class Pattern:
 
 def _pattern(name: str, expression: str, needs: str) -> Pattern:
     # In a lookahead, so that matches are found which begin inside another.
-    return Pattern(name, re.compile(f"(?=({expression}))"), re.compile(needs))
+    return Pattern(name, f"(?=({expression}))", needs)
+
+
+@functools.cache
+def _compile_once(source: str) -> re.Pattern[str]:
+    # When it is first looked for: most sessions have no security provider.
+    return re.compile(source)
 
 
 _DIGITS = r"[0-9](?:[ ().-]{0,2}[0-9]){6}"
