@@ -23,7 +23,6 @@ from a3s_code.config.review import review
 from a3s_code.config.scalars import number_of, text_of
 from a3s_code.config.tokens import Scanner, Token, too_deep
 from a3s_code.errors import AclError
-from a3s_code.system.garbage import uncollected
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -146,12 +145,11 @@ class _Machine:
 @cache
 def _machine() -> _Machine:
     """The parser and the scanner, both made from the grammar file, once in a process."""
+    from lark import Lark
+
     grammar = get_data("a3s_code.config", "acl.lark")
     assert grammar is not None
-    with uncollected():
-        from lark import Lark
-
-        lark = Lark(grammar.decode(), parser="lalr", lexer="contextual", start="document", transformer=_Nodes())
+    lark = Lark(grammar.decode(), parser="lalr", lexer="contextual", start="document", transformer=_Nodes())
     return _Machine(lark, Scanner({terminal.name: terminal.pattern.to_regexp() for terminal in lark.terminals}))
 
 
