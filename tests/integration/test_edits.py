@@ -216,6 +216,7 @@ def judge_race(workspace: Path, what: str, results: list[dict[str, Any]]) -> Non
     told = sum((Counter(result["told"]) for result in results), Counter[str]())
     lost = expected - found
     print(f"{what}: {expected.total()} updates, {lost.total()} lost; {dict(told)}")
+    assert expected
     assert not lost
     assert found == expected
     assert os.listdir(workspace) == ["list.txt"]

@@ -423,10 +423,11 @@ async def test_a_timeout_may_be_longer_than_the_system_can_wait(shell: Shell) ->
 def test_all_can_be_ended_while_other_threads_begin_and_end_calls() -> None:
     stopping = threading.Event()
     command = Command(("true",), Path("/"), ENVIRONMENT)
+    codes: list[int] = []
 
     async def many() -> None:
         while not stopping.is_set():
-            await asyncio.gather(*(process.run(command) for _ in range(10)))
+            codes.extend(done.exit_code for done in await asyncio.gather(*(process.run(command) for _ in range(10))))
 
     thread = threading.Thread(target=asyncio.run, args=(many(),))
     interval = sys.getswitchinterval()
@@ -440,6 +441,9 @@ def test_all_can_be_ended_while_other_threads_begin_and_end_calls() -> None:
         stopping.set()
         thread.join(10)
         sys.setswitchinterval(interval)
+    assert not thread.is_alive()
+    assert codes
+    assert set(codes) == {0}
 
 
 @on_linux
