@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from a3s_code.kernel.events import AgentEvent
     from a3s_code.kernel.hook import Hook
     from a3s_code.kernel.ports import Harness
+    from a3s_code.stores.inmemory import MemorySessionStore
+    from a3s_code.stores.sqlite import FileSessionStore
     from a3s_code.toolkit import Tool, tool
 
 __version__ = "0.1.0"
@@ -58,6 +60,8 @@ _HOMES = {
     "DefaultSecurityProvider": "harness.safety.security",
     "Hook": "kernel.hook",
     "PermissionPolicy": "harness.safety.permissions",
+    "FileSessionStore": "stores.sqlite",
+    "MemorySessionStore": "stores.inmemory",
     "Tool": "toolkit",
     "tool": "toolkit",
     "A3SError": "errors",
@@ -84,9 +88,11 @@ __all__ = [
     "ConfigError",
     "ConfirmationPolicy",
     "DefaultSecurityProvider",
+    "FileSessionStore",
     "Harness",
     "HarnessError",
     "Hook",
+    "MemorySessionStore",
     "ModelError",
     "PermissionPolicy",
     "SessionBusy",

@@ -12,17 +12,25 @@ A3SError
 │   ├── InvalidRule          a permission rule that would match nothing
 │   ├── SessionBusy          a second send while one runs
 │   ├── SessionClosed        a verb on a closed session or agent
-│   └── UnknownRun           a run id that this session never began
+│   ├── UnknownRun           a run id that this session never began
+│   ├── RunNotResumable      a run that cannot be gone on with: it is complete, goes on, or others came after it
+│   ├── UnknownSession       a session id that the store does not hold
+│   ├── SessionExists        a new session under an id that the store holds already
+│   └── SessionInUse         a session that somebody has open; names the process
 ├── ToolError                a direct call of a tool that failed; `.result` is the ToolResult
 ├── ArgumentError            arguments that do not fit a tool's schema; the model sees it as an Observation
 ├── ModelError               a model call that gave no reply: provider, status, request id, retryable
 │   ├── ModelAuthError       the key was refused, or has no right to this model (401, 403)
 │   ├── ModelRequestError    the provider refused the request (400, 404, 413, 422)
+│   │   └── ContextOverflow  the conversation is too long for the model
 │   ├── ModelRateLimit       too many requests, or the quota is used up (429)
 │   ├── ModelUnavailable     no connection, or the provider failed (5xx, overloaded)
+│   │   └── ModelCircuitOpen nothing was asked, because the model failed again and again just now
 │   ├── ModelTimeout         no first token, or silence in a stream, for too long
 │   ├── ModelProtocolError   an answer that is cut, empty or not in the wire format
 │   └── ReplayMismatch       a replayed run that left its recording; names the first difference
+├── StoreError               a store that cannot be read or written: disk full, read-only, damaged
+│   └── StoreVersionError    a store that a newer version of this library wrote
 ├── HookBlocked              a hook of the host refused the prompt; names the hook
 ├── RunLimit                 a run reached one of its limits; send() returns it as a status, never raises it
 └── HarnessError             a harness module, supplied by the host, raised; `__cause__` is what it raised
@@ -136,6 +144,26 @@ class UnknownRun(UsageError):
     """A run id that this session never began."""
 
 
+class RunNotResumable(UsageError):
+    """A run that cannot be gone on with: it is complete, still goes on, or other runs came after it."""
+
+
+class UnknownSession(UsageError):
+    """A session id that the store does not hold."""
+
+
+class SessionExists(UsageError):
+    """A new session under an id that the store holds already; resume_session() opens that one."""
+
+
+class SessionInUse(UsageError):
+    """A session that somebody has open for writing; `pid` is the process, where it is known."""
+
+    def __init__(self, message: str, *, pid: int | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.pid = pid
+
+
 class ToolError(A3SError):
     """A direct call of a tool failed; `result` is the ToolResult with output, exit_code and error_kind."""
 
@@ -178,6 +206,10 @@ class ModelRequestError(ModelError):
     """The provider refused the request itself (400, 404, 413, 422); the same request will be refused again."""
 
 
+class ContextOverflow(ModelRequestError):
+    """The conversation is too long for the model's context window; it has to be compacted first."""
+
+
 class ModelRateLimit(ModelError):
     """Too many requests (429), or an exhausted quota (then not retryable); `retry_after` in seconds, if named."""
 
@@ -200,9 +232,28 @@ class ModelRateLimit(ModelError):
 
 
 class ModelUnavailable(ModelError):
-    """No connection, or the provider failed (408, 409, 5xx, overloaded)."""
+    """No connection, or the provider failed (408, 409, 5xx, overloaded); `retry_after` in seconds, if named."""
 
     retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, status=status, request_id=request_id, hint=hint)
+        self.retry_after = retry_after
+
+
+class ModelCircuitOpen(ModelUnavailable):
+    """Nothing was asked: the model's last calls failed; `retry_after` says when it is tried again."""
+
+    retryable = False
 
 
 class ModelTimeout(ModelError):
@@ -227,6 +278,14 @@ class RunLimit(A3SError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class StoreError(A3SError):
+    """A store that cannot be read or written: the disk is full, read-only, or its content is damaged."""
+
+
+class StoreVersionError(StoreError):
+    """A store that a newer version of this library wrote; nothing in it was touched."""
 
 
 class HookBlocked(A3SError):

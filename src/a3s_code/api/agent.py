@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from a3s_code.api.assembly import build_session
 from a3s_code.api.async_session import AsyncAgentSession
+from a3s_code.api.keeping import reopened_options
 from a3s_code.api.models import Models
 from a3s_code.api.options import SessionFields, SessionOptions
 from a3s_code.api.portal import portal
+from a3s_code.api.results import SessionRecord
 from a3s_code.api.session import AgentSession
+from a3s_code.api.storage import Storage, claim_and_recall
 from a3s_code.api.vouching import load_vouched, open_workspace, survey_workspace, trust_store
 from a3s_code.config.schema import Config
 from a3s_code.errors import InvalidOption, SessionClosed
+from a3s_code.kernel.store import SessionStore
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -33,6 +37,7 @@ class AsyncAgent:
     def __init__(self, config: Config, trusted: Callable[[], Config] | None = None) -> None:
         self._models = Models(config)
         self._models.warm()
+        self._storage = Storage(config)
         self._trusted = trusted
         self._sessions: weakref.WeakSet[AsyncAgentSession] = weakref.WeakSet()
         self._closed = False
@@ -68,13 +73,41 @@ class AsyncAgent:
 
         Raises WorkspaceError and InvalidOption before anything is sent.
         """
+        given = self._given(options, fields)
+        session = build_session(self._models, workspace, given, self._storage.store_for(given))
+        self._sessions.add(session)
+        return session
+
+    async def resume_session(
+        self, session_id: str, /, options: SessionOptions | None = None, **fields: Unpack[SessionFields]
+    ) -> AsyncAgentSession:
+        """Open a stored session again: its history, runs, files, outputs, open questions and options.
+
+        Options given here win over the stored ones; functions and objects (tools, hooks, on_confirm ...) are not stored
+        and have to be given again. A run that was going on when its process ended is "interrupted": resume_run() goes
+        on with it. Raises UnknownSession, SessionInUse, StoreError.
+        """
+        given = self._given(options, fields)
+        store, recalled = await claim_and_recall(self._storage.store_for(given), session_id)
+        try:
+            wanted = reopened_options(recalled.header, given)
+            session = build_session(self._models, recalled.workspace, wanted, store, recalled)
+        except BaseException:
+            await store.release(session_id)
+            raise
+        self._sessions.add(session)
+        return session
+
+    async def sessions(self, store: SessionStore | None = None) -> list[SessionRecord]:
+        """All stored sessions: those of `store`, else of the configured store and of those this agent has used."""
+        return await self._storage.sessions(store)
+
+    def _given(self, options: SessionOptions | None, fields: SessionFields) -> SessionOptions:
         if self._closed:
             raise SessionClosed("the agent is closed", hint="make a new one with Agent.create()")
         if options is not None and not isinstance(options, SessionOptions):
             raise InvalidOption(f"options is {type(options).__name__}, not SessionOptions", field="options")
-        session = build_session(self._models, workspace, (options or SessionOptions()).merged(**fields))
-        self._sessions.add(session)
-        return session
+        return (options or SessionOptions()).merged(**fields)
 
     def trust(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
         """Trust the configuration that a workspace brings, as it is now; gives the files it consists of.
@@ -92,6 +125,7 @@ class AsyncAgent:
         self._closed = True
         for session in list(self._sessions):
             await session.close()
+        await self._storage.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,7 +172,25 @@ class Agent:
 
         Raises WorkspaceError and InvalidOption before anything is sent.
         """
-        return AgentSession(self._agent.session(workspace, options, **fields))
+        session = self._agent.session(workspace, options, **fields)
+        if session.stored:
+            portal().call(session.open)
+        return AgentSession(session)
+
+    def resume_session(
+        self, session_id: str, /, options: SessionOptions | None = None, **fields: Unpack[SessionFields]
+    ) -> AgentSession:
+        """Open a stored session again: its history, runs, files, outputs, open questions and options.
+
+        Options given here win over the stored ones; functions and objects (tools, hooks, on_confirm ...) are not stored
+        and have to be given again. A run that was going on when its process ended is "interrupted": resume_run() goes
+        on with it. Raises UnknownSession, SessionInUse, StoreError.
+        """
+        return AgentSession(portal().call(lambda: self._agent.resume_session(session_id, options, **fields)))
+
+    def sessions(self, store: SessionStore | None = None) -> list[SessionRecord]:
+        """All stored sessions: those of `store`, else of the configured store and of those this agent has used."""
+        return portal().call(lambda: self._agent.sessions(store))
 
     def trust(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
         """Trust the configuration that a workspace brings, as it is now; gives the files it consists of.

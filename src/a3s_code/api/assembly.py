@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a3s_code.api.async_session import AsyncAgentSession, SessionParts
+from a3s_code.api.books import open_books
 from a3s_code.api.direct import DirectCalls
+from a3s_code.api.limits import build_limits
 from a3s_code.api.models import Models
 from a3s_code.api.options import SessionOptions
 from a3s_code.api.policy import AsyncPolicyView
+from a3s_code.api.recall import Recalled
 from a3s_code.api.safety import Safety, build_safety
 from a3s_code.api.surroundings import environment_of_commands
 from a3s_code.api.vouching import find_untrusted
@@ -20,7 +23,7 @@ from a3s_code.capabilities.git import GIT
 from a3s_code.capabilities.web import web_tools
 from a3s_code.config.schema import Config
 from a3s_code.errors import WorkspaceError
-from a3s_code.harness.compaction.compactor import WholeHistory
+from a3s_code.harness.compaction.trimmer import Trimmer
 from a3s_code.harness.context.assembler import PromptAssembler
 from a3s_code.harness.intent import PlainRouter
 from a3s_code.harness.planning import NoPlanner
@@ -28,61 +31,69 @@ from a3s_code.harness.safety.repetition import RepetitionGuard
 from a3s_code.harness.selection import CoreSelector
 from a3s_code.harness.verification.verifier import CheckVerifier
 from a3s_code.kernel.authorization import Authorization
-from a3s_code.kernel.contracts import Check, Labels, ModelSettings
+from a3s_code.kernel.cleaning import withhold_failures
+from a3s_code.kernel.contracts import Check, Labels
 from a3s_code.kernel.events import AgentEvent
 from a3s_code.kernel.executor import Surroundings, ToolExecutor
-from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
 from a3s_code.kernel.ports import Limits, Modules
 from a3s_code.kernel.state import SessionState
+from a3s_code.kernel.store import SessionStore
 from a3s_code.kernel.tool import ToolCatalog
-from a3s_code.stores.artifacts import MemoryArtifactStore
-from a3s_code.system.clock import SystemClock
+from a3s_code.system.clock import SystemClock, completed
 from a3s_code.system.process import end_all
 from a3s_code.system.sandbox import probe
 
 CLOCK = SystemClock()
 
 
-def build_session(models: Models, workspace: str | os.PathLike[str], options: SessionOptions) -> AsyncAgentSession:
-    """A session in `workspace`, from the configuration and the session's own options, which win."""
+def build_session(
+    models: Models,
+    workspace: str | os.PathLike[str],
+    options: SessionOptions,
+    store: SessionStore | None = None,
+    recalled: Recalled | None = None,
+) -> AsyncAgentSession:
+    """A session in `workspace`, from the configuration and the session's own options, which win.
+
+    `store` keeps it; `recalled` is what it kept of the session that is opened again.
+    """
     root, config = _workspace(workspace), models.config
     _refuse_unkept(config, options)
-    clock = options.clock or CLOCK
+    clock = CLOCK if options.clock is None else completed(options.clock)
     state = SessionState(options.session_id or clock.new_id("session"), root)
-    limits = Limits(options.given("max_tool_rounds", config.max_tool_rounds), options.tool_timeout_ms)
-    settings = ModelSettings(
-        options.temperature,
-        options.given("thinking_budget", config.thinking_budget),
-        options.max_output_tokens,
-        options.given("llm_api_timeout_ms", config.llm_api_timeout_ms),
-    )
-    model, state.price = models.open(options.model, settings, root)
+    labels = Labels(options.tenant_id, options.principal, options.agent_template_id, options.correlation_id)
+    books = open_books(state, clock, options, labels, store, recalled)
+    opened = models.open(options, root, clock)
+    state.prices = opened.prices
+    limits = build_limits(config, options, opened)
     if (untrusted := find_untrusted(root, None if config.found_by_search else config.source_path)) is not None:
         state.notices.append(untrusted)
-    tools = (*CORE_TOOLS, *GIT.tools, *web_tools(config.search))
-    catalog = ToolCatalog([*tools, *(tool for bundle in options.capabilities for tool in bundle.tools), *options.tools])
+    catalog = _catalog(config, options)
     safety = build_safety(config, root, options, clock, catalog.names)
-    modules = _modules(config, safety, options)
+    modules = _modules(config, safety, options, limits)
     surroundings = Surroundings(
         clock,
         limits,
-        MemoryArtifactStore(**options.artifact_store_limits),
+        books.artifacts,
         environment_of_commands(),
         options.given("sandbox", config.sandbox),
         safety.gate.hider,
         () if options.security_provider is None else (options.security_provider,),
     )
-    authorization = Authorization(safety.gate, safety.confirmations, safety.hooks, state.session_id)
+    clean = withhold_failures(safety.sanitizer.clean)
+    authorization = Authorization(
+        safety.gate, safety.confirmations, safety.hooks, state.session_id, state.journal, clean
+    )
+    books.recall_questions(safety.confirmations)
     executor = ToolExecutor(state, catalog, authorization, safety.sanitizer, safety.hooks, surroundings)
-    labels = Labels(options.tenant_id, options.principal, options.agent_template_id, options.correlation_id)
     return AsyncAgentSession(
         SessionParts(
             state=state,
             catalog=catalog,
-            direct=DirectCalls(catalog, executor, clock),
-            loop=AgentLoop(state, modules, model, catalog, executor, limits),
-            ledger=RunLedger(state.session_id, clock),
+            direct=DirectCalls(catalog, executor, clock, state.journal),
+            loop=AgentLoop(state, modules, opened.model, catalog, executor, limits),
+            books=books,
             labels=labels,
             queue=options.on_busy == "queue",
             policy=AsyncPolicyView(catalog, executor, safety.warnings),
@@ -92,6 +103,11 @@ def build_session(models: Models, workspace: str | os.PathLike[str], options: Se
             close=lambda: _close(safety, options, state.session_id),
         )
     )
+
+
+def _catalog(config: Config, options: SessionOptions) -> ToolCatalog:
+    tools = (*CORE_TOOLS, *GIT.tools, *web_tools(config.search))
+    return ToolCatalog([*tools, *(tool for bundle in options.capabilities for tool in bundle.tools), *options.tools])
 
 
 async def _close(safety: Safety, options: SessionOptions, session_id: str) -> None:
@@ -110,7 +126,7 @@ def _unheard(event: AgentEvent) -> None:
     """Nobody hears the events of a session that is closed."""
 
 
-def _modules(config: Config, safety: Safety, options: SessionOptions) -> Modules:
+def _modules(config: Config, safety: Safety, options: SessionOptions, limits: Limits) -> Modules:
     given = options.harness
     checks: Sequence[Check] = [*config.checks, *(check for check in options.checks if isinstance(check, Check))]
     return Modules(
@@ -121,7 +137,8 @@ def _modules(config: Config, safety: Safety, options: SessionOptions) -> Modules
         gate=safety.gate,
         sanitizer=safety.sanitizer,
         verifier=given.verifier or CheckVerifier(checks),
-        compactor=given.compactor or WholeHistory(),
+        compactor=given.compactor
+        or Trimmer(limits.max_context_tokens, options.auto_compact_threshold, options.auto_compact),
         hooks=safety.hooks,
         guard=lambda: RepetitionGuard(options.duplicate_tool_call_threshold),
     )
@@ -129,10 +146,8 @@ def _modules(config: Config, safety: Safety, options: SessionOptions) -> Modules
 
 def _refuse_unkept(config: Config, options: SessionOptions) -> None:
     """Raise for a setting that a host relies on and that this version, or this machine, cannot keep."""
-    asked = {"verify": config.verify == "require", "budget": config.budget is not None}
-    for key, unkept in asked.items():
-        if unkept:
-            raise config.error(key, f"{key} cannot be kept by this version", "take the setting out")
+    if config.verify == "require":
+        raise config.error("verify", "verify cannot be kept by this version", "take the setting out")
     if options.given("sandbox", config.sandbox) == "require" and probe().engine is None:
         message = f"commands cannot be confined here: {probe().detail}"
         raise config.error("sandbox", message, 'write sandbox = "auto" to go without')

@@ -8,21 +8,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from a3s_code.api.direct import DirectCalls, OnEvent
+from a3s_code.api.books import Books
+from a3s_code.api.direct import DirectCalls, OnEvent, guarded
 from a3s_code.api.policy import AsyncPolicyView
+from a3s_code.api.recall import read_events
 from a3s_code.api.requests import call_arguments, parse_request
 from a3s_code.api.results import AgentResult, ToolResult, result_of, tool_result_of
 from a3s_code.api.stream import AsyncRunStream, RunStream
-from a3s_code.errors import InvalidRequest, SessionClosed, ToolError
+from a3s_code.errors import InvalidRequest, SessionClosed, ToolError, UsageError
 from a3s_code.harness.hooks import Handler, HookEngine
 from a3s_code.harness.safety.confirmation import Confirmations, PendingConfirmation
 from a3s_code.kernel.attribution import blame
 from a3s_code.kernel.cleaning import Clean, clean_request
 from a3s_code.kernel.contracts import Labels
 from a3s_code.kernel.hook import HookConfig, HookMatcher
-from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
-from a3s_code.kernel.messages import Message
+from a3s_code.kernel.messages import Message, Request
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import ToolCatalog
 from a3s_code.kernel.trace import ActiveTool, RunEventRecord, RunSnapshot, TraceEvent
@@ -38,7 +39,7 @@ class SessionParts:
     catalog: ToolCatalog
     direct: DirectCalls
     loop: AgentLoop
-    ledger: RunLedger
+    books: Books
     labels: Labels
     queue: bool
     policy: AsyncPolicyView
@@ -59,7 +60,16 @@ class AsyncAgentSession:
         self._closed = False
 
     def __await__(self) -> Generator[Any, None, Self]:
-        yield from ()
+        return self.open().__await__()
+
+    @property
+    def stored(self) -> bool:
+        """Whether a store keeps this session."""
+        return self._parts.books.store is not None
+
+    async def open(self) -> Self:
+        """Take the session's place in its store, as its first use would. Raises SessionExists and SessionInUse."""
+        await self._parts.state.journal.open()
         return self
 
     def __repr__(self) -> str:
@@ -100,9 +110,20 @@ class AsyncAgentSession:
         self._check_open()
         with blame("sanitizer"):
             request = clean_request(parse_request(given, self.workspace), self._parts.clean)
-        run, earlier = self._parts.ledger.begin(request.prompt, queue=self._parts.queue)
+        run, earlier = self._parts.books.ledger.begin(request.prompt, queue=self._parts.queue)
         run.start(self._parts.loop.run(run, request, earlier))
         return run
+
+    async def resume_run(self, run_id: str) -> AgentResult:
+        """Go on with the last run, where it was interrupted, failed, was cancelled or reached a limit.
+
+        What it did counts, and no call that has ended is made again; one that was cut off is told to the model as such.
+        Returns and raises as send(); UnknownRun, RunNotResumable.
+        """
+        self._check_open()
+        run, earlier = self._parts.books.ledger.reopen(run_id)
+        run.start(self._parts.loop.run(run, Request(run.prompt, run.images), earlier))
+        return await self._finish(run)
 
     async def _finish(self, run: Run) -> AgentResult:
         try:
@@ -110,7 +131,7 @@ class AsyncAgentSession:
         except BaseException:
             await run.terminate()
             raise
-        result = result_of(run, self._parts.state.price)
+        result = result_of(run, self._parts.state.prices)
         if run.error is not None:
             run.error.result = result
             raise run.error
@@ -137,7 +158,13 @@ class AsyncAgentSession:
 
     async def confirm_tool_use(self, tool_id: str, approved: bool, reason: str | None = None) -> bool:
         """Answer one of them; False where it is not waiting, or was answered before."""
-        return self._parts.confirmations.settle(tool_id, approved, reason)
+        recalled = self._parts.confirmations.recalls(tool_id)
+        settled = self._parts.confirmations.settle(tool_id, approved, reason)
+        if recalled and settled:
+            journal = self._parts.state.journal
+            journal.note({"k": "answer", "call": tool_id, "approved": approved, "reason": reason or ""})
+            await journal.settled()
+        return settled
 
     def register_hook(
         self,
@@ -225,21 +252,28 @@ class AsyncAgentSession:
 
     async def runs(self) -> list[RunSnapshot]:
         """All runs of this session, oldest first."""
-        return self._parts.ledger.snapshots()
+        return self._parts.books.ledger.snapshots()
 
     async def run_snapshot(self, run_id: str) -> RunSnapshot:
         """One run as it stands now. Raises UnknownRun."""
-        return self._parts.ledger.get(run_id).snapshot()
+        return self._parts.books.ledger.get(run_id).snapshot()
 
     async def run_events(self, run_id: str, after: int = -1, limit: int | None = None) -> list[RunEventRecord]:
         """The events of a run with a sequence above `after`, at most `limit`. Raises UnknownRun, InvalidRequest."""
         if not isinstance(after, int) or not (limit is None or (isinstance(limit, int) and limit >= 0)):
             raise InvalidRequest("after is a sequence number, and limit a number of events or None")
-        return self._parts.ledger.get(run_id).log.records(after, limit)
+        log, books = self._parts.books.ledger.get(run_id).log, self._parts.books
+        if after + 1 >= log.first or books.store is None:
+            return log.records(after, limit)
+        await self._parts.state.journal.settled()
+        kept = await read_events(books.store, self.session_id, run_id, after, limit)
+        newest = kept[-1].sequence if kept else after
+        rest = None if limit is None else limit - len(kept)
+        return kept + (log.records(newest, rest) if newest + 1 >= log.first else [])
 
     async def current_run(self) -> RunSnapshot | None:
         """The run that goes on, if any."""
-        run = self._parts.ledger.current
+        run = self._parts.books.ledger.current
         return None if run is None else run.snapshot()
 
     async def active_tools(self) -> list[ActiveTool]:
@@ -255,12 +289,38 @@ class AsyncAgentSession:
 
         Called by a blocking session in an async tool of the run itself, it asks for the stop and returns at once.
         """
-        run = self._parts.ledger.current
+        run = self._parts.books.ledger.current
         return run is not None and await run.terminate()
 
     async def cancel_run(self, run_id: str) -> bool:
         """Stop that run, if it still goes on. Raises UnknownRun."""
-        return await self._parts.ledger.get(run_id).terminate()
+        return await self._parts.books.ledger.get(run_id).terminate()
+
+    def subscribe(self, callback: OnEvent) -> Callable[[], None]:
+        """Call `callback` with every event of every run from now on; gives the function that ends it.
+
+        It is called on the event loop of the run and must return at once; what it raises is logged. With a store it
+        hears of an event when that is stored.
+        """
+        return self._parts.books.ledger.subscribe(guarded(callback))
+
+    async def artifact(self, uri: str, offset: int = 0, limit: int | None = None) -> str:
+        """A whole output by its `a3s://` URI, or `limit` characters of it from `offset` on. Raises InvalidRequest."""
+        text = self._parts.books.artifacts.get(uri)
+        if text is None:
+            hint = "the oldest outputs make room for new ones: artifact_store_limits says how many are kept"
+            raise InvalidRequest(f"this session has no output {uri!r}", hint=hint)
+        if offset < 0 or (limit is not None and limit < 0):
+            raise InvalidRequest("offset and limit are numbers of characters, 0 or more")
+        return text[offset : None if limit is None else offset + limit]
+
+    async def save(self) -> None:
+        """Make all that happened so far durable. Raises StoreError; UsageError where the session has no store."""
+        journal = self._parts.books.journal
+        if journal is None:
+            raise UsageError("this session has no store", hint="open it with session_store=FileSessionStore(folder)")
+        await journal.open()
+        await journal.save()
 
     async def close(self) -> None:
         """Stop what goes on, what its commands left running too, and end the session. Records stay readable."""
@@ -268,7 +328,7 @@ class AsyncAgentSession:
             return
         self._closed = True
         self._parts.confirmations.cancel_all()
-        runs = self._parts.ledger.open_runs()
+        runs = self._parts.books.ledger.open_runs()
         for run in runs:
             run.cancel()
         try:
@@ -278,13 +338,15 @@ class AsyncAgentSession:
                     await run.wait()
         finally:
             await self._parts.close()
+            if (journal := self._parts.books.journal) is not None:
+                await journal.close()
 
     def _check_open(self) -> None:
         if self._closed:
             raise SessionClosed(f"session {self.session_id} is closed", hint="open a new one with agent.session()")
 
     async def __aenter__(self) -> Self:
-        return self
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

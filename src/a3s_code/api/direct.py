@@ -12,6 +12,7 @@ from a3s_code.api.requests import fit_keys
 from a3s_code.errors import InvalidRequest
 from a3s_code.kernel.events import AgentEvent
 from a3s_code.kernel.executor import Caller, ToolExecutor
+from a3s_code.kernel.journal import UNKEPT, Journal
 from a3s_code.kernel.messages import Observation, ToolCall
 from a3s_code.kernel.pairing import interrupted
 from a3s_code.kernel.ports import Clock
@@ -24,10 +25,11 @@ LOG = logging.getLogger("a3s_code")
 class DirectCalls:
     """Makes the host's own calls through the executor, and can stop those that go on."""
 
-    def __init__(self, catalog: ToolCatalog, executor: ToolExecutor, clock: Clock) -> None:
+    def __init__(self, catalog: ToolCatalog, executor: ToolExecutor, clock: Clock, journal: Journal = UNKEPT) -> None:
         self._catalog = catalog
         self._executor = executor
         self._clock = clock
+        self._journal = journal
         self._going_on: dict[asyncio.Task[Observation], Future[None]] = {}
 
     async def call(self, name: str, args: Mapping[str, Any] | None, on_event: OnEvent | None) -> Observation:
@@ -41,7 +43,10 @@ class DirectCalls:
         tool = self._catalog.get(name)
         given = dict(args or {}) if tool is None else fit_keys(tool.spec, args or {})
         call = ToolCall(self._clock.new_id("call"), name, given)
-        return await self._run(call, Caller("host", _guarded(on_event)))
+        await self._journal.open()
+        seen = await self._run(call, Caller("host", guarded(on_event)))
+        await self._journal.settled()
+        return seen
 
     async def stop(self) -> None:
         """Cancel all calls that go on, and wait until nothing of them is left."""
@@ -65,7 +70,7 @@ class DirectCalls:
         return interrupted(call) if task.cancelled() else task.result()
 
 
-def _guarded(on_event: OnEvent | None) -> OnEvent:
+def guarded(on_event: OnEvent | None) -> OnEvent:
     """The callback, so that what it raises is logged and cannot lose the result of a call."""
 
     def tell(event: AgentEvent) -> None:

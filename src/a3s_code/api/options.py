@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from a3s_code.api.requests import snake_case
+from a3s_code.api.fields import CHECKS
+from a3s_code.config.schema import BudgetConfig
 from a3s_code.errors import InvalidOption
 from a3s_code.harness.safety.confirmation import ConfirmationPolicy, OnConfirm
 from a3s_code.harness.safety.permissions import PermissionPolicy
@@ -18,13 +16,11 @@ from a3s_code.kernel.capability import Capability
 from a3s_code.kernel.contracts import Check
 from a3s_code.kernel.hook import Hook
 from a3s_code.kernel.ports import ChatModel, Clock, Harness
-from a3s_code.kernel.tool import SandboxMode, ToolPort, ToolSpec
+from a3s_code.kernel.store import SessionStore
+from a3s_code.kernel.tool import SandboxMode, ToolPort
 
 if TYPE_CHECKING:
     from typing import Unpack
-
-TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class SessionFields(TypedDict, total=False):
@@ -52,6 +48,21 @@ class SessionFields(TypedDict, total=False):
     artifact_store_limits: Mapping[str, int]
     on_busy: Literal["error", "queue"]
     clock: Clock | None
+    llm_max_attempts: int
+    llm_total_timeout_ms: int | None
+    fallback_models: Sequence[str | ChatModel]
+    circuit_breaker_threshold: int | None
+    max_execution_time_ms: int | None
+    budget: BudgetConfig | Mapping[str, Any] | None
+    last_turn_at_limit: bool
+    auto_compact: bool
+    auto_compact_threshold: float
+    max_context_tokens: int | None
+    continuation_enabled: bool
+    max_continuation_turns: int
+    max_parse_retries: int
+    session_store: SessionStore | None
+    auto_save: bool
     tenant_id: str | None
     principal: str | None
     agent_template_id: str | None
@@ -74,11 +85,21 @@ class SessionOptions:
     checks: commands that prove the work, as Check, dict or command text.
     max_tool_rounds: model calls in one send. tool_timeout_ms: the longest one call may take.
     duplicate_tool_call_threshold: the same call without news is refused from this one on; None never.
-    llm_api_timeout_ms: to the first token, and between two, each.
+    llm_api_timeout_ms: to the first token, and between two, each. llm_total_timeout_ms: for a whole reply.
+    llm_max_attempts: model calls for one reply, where the ones before failed for a reason that may pass.
+    fallback_models: asked in turn where the model before could not answer.
+    circuit_breaker_threshold: after so many turns without a reply a model is left alone for a while; None never.
+    max_execution_time_ms: for one send. budget: {max_cost, max_tokens} of one send.
+    last_turn_at_limit: at a limit the model is asked once more, without tools, to say where it stands.
+    auto_compact, auto_compact_threshold: the history is shortened when it fills this share of the window.
+    max_context_tokens: the window; None takes the model's own, else 200,000.
+    continuation_enabled, max_continuation_turns: a reply that is empty or ends with a colon is asked to go on.
+    max_parse_retries: replies in a row whose calls cannot be read.
     max_output_tokens, temperature, thinking_budget: None takes the provider's default.
     artifact_store_limits: {max_items, max_bytes} of the outputs kept in memory.
     on_busy: "error" raises SessionBusy when a run goes on, "queue" waits for it.
     clock: time and ids, for deterministic runs.
+    session_store: keeps the session, as FileSessionStore(folder). auto_save: as it goes; else when save() is called.
     tenant_id, principal, agent_template_id, correlation_id: the host's labels; carried, never read.
 
     Raises InvalidOption, which names the field.
@@ -106,6 +127,21 @@ class SessionOptions:
     artifact_store_limits: Mapping[str, int] = {"max_items": 256, "max_bytes": 16 * 1024 * 1024}
     on_busy: Literal["error", "queue"] = "error"
     clock: Clock | None = None
+    llm_max_attempts: int = 8
+    llm_total_timeout_ms: int | None = None
+    fallback_models: Sequence[str | ChatModel] = ()
+    circuit_breaker_threshold: int | None = 3
+    max_execution_time_ms: int | None = None
+    budget: BudgetConfig | Mapping[str, Any] | None = None
+    last_turn_at_limit: bool = False
+    auto_compact: bool = True
+    auto_compact_threshold: float = 0.8
+    max_context_tokens: int | None = None
+    continuation_enabled: bool = True
+    max_continuation_turns: int = 3
+    max_parse_retries: int = 2
+    session_store: SessionStore | None = None
+    auto_save: bool = True
     tenant_id: str | None = None
     principal: str | None = None
     agent_template_id: str | None = None
@@ -116,9 +152,9 @@ class SessionOptions:
             setattr(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
-        if (check := _CHECKS.get(name)) is None:
-            near = difflib.get_close_matches(name, _CHECKS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known options: {', '.join(_CHECKS)}"
+        if (check := CHECKS.get(name)) is None:
+            near = difflib.get_close_matches(name, CHECKS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known options: {', '.join(CHECKS)}"
             raise InvalidOption(f"there is no option {name!r}", field=name, hint=hint)
         object.__setattr__(self, name, check(name, value))
 
@@ -133,214 +169,3 @@ class SessionOptions:
         """A copy with these fields on top; the original may change afterwards without effect on the copy."""
         fields: SessionFields = {**vars(self), **given}  # type: ignore[typeddict-item]  # vars holds checked fields
         return SessionOptions(**fields)
-
-
-Field = Callable[[str, Any], Any]
-
-
-def _refuse(name: str, value: object, wanted: str) -> InvalidOption:
-    return InvalidOption(f"{name} is {_shown(value)}, not {wanted}", field=name)
-
-
-def _shown(value: object) -> str:
-    return repr(value) if isinstance(value, str | int | float | bool) or value is None else type(value).__name__
-
-
-def _one_of(wanted: str, *types: type) -> Field:
-    def check(name: str, value: Any) -> Any:
-        if value is not None and not isinstance(value, types):
-            raise _refuse(name, value, wanted)
-        return value
-
-    return check
-
-
-def _whole(least: int, *, optional: bool = False) -> Field:
-    def check(name: str, value: Any) -> Any:
-        if value is None and optional:
-            return value
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise _refuse(name, value, f"a whole number of at least {least}")
-        return value
-
-    return check
-
-
-def _temperature(name: str, value: Any) -> Any:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2):
-        raise _refuse(name, value, "a number from 0 to 2")
-    return value
-
-
-def _session_id(name: str, value: Any) -> Any:
-    if value is not None and not (isinstance(value, str) and SAFE_ID.fullmatch(value)):
-        raise _refuse(name, value, "an id of up to 128 letters, digits, dots, dashes and underscores")
-    return value
-
-
-def _on_busy(name: str, value: Any) -> Any:
-    if value not in ("error", "queue"):
-        raise _refuse(name, value, '"error" or "queue"')
-    return value
-
-
-def _sandbox(name: str, value: Any) -> Any:
-    if value not in get_args(SandboxMode):
-        raise _refuse(name, value, '"auto", "off" or "require"')
-    return value
-
-
-def _threshold(name: str, value: Any) -> Any:
-    if value in (None, 0):
-        return None
-    return _whole(2)(name, value)
-
-
-def _callable(name: str, value: Any) -> Any:
-    if value is not None and not callable(value):
-        raise _refuse(name, value, "a function")
-    return value
-
-
-def _hooks(name: str, value: Any) -> Any:
-    for item in _sequence(name, value, "hooks"):
-        if not isinstance(item, Hook):
-            raise _refuse(name, item, "a Hook")
-    return tuple(value)
-
-
-def _model(name: str, value: Any) -> Any:
-    if value is not None and not isinstance(value, str) and not callable(getattr(value, "stream", None)):
-        raise _refuse(name, value, '"provider/model" or an object with a stream(prompt) method')
-    return value
-
-
-def _harness(name: str, value: Any) -> Any:
-    if not isinstance(value, Harness):
-        raise _refuse(name, value, "a Harness")
-    for module, verb in _VERBS.items():
-        given = getattr(value, module)
-        if given is not None and not callable(getattr(given, verb, None)):
-            raise InvalidOption(f"harness.{module} has no method {verb}", field=f"harness.{module}")
-    return value
-
-
-_VERBS = {
-    "router": "route",
-    "planner": "plan",
-    "assembler": "assemble",
-    "selector": "select",
-    "gate": "decide",
-    "sanitizer": "clean",
-    "verifier": "verify",
-    "compactor": "compact",
-}
-
-
-def _clock(name: str, value: Any) -> Any:
-    if value is not None and not (
-        callable(getattr(value, "now_ms", None)) and callable(getattr(value, "new_id", None))
-    ):
-        raise _refuse(name, value, "an object with now_ms() and new_id(kind)")
-    return value
-
-
-def _sequence(name: str, value: Any, wanted: str) -> Sequence[Any]:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise _refuse(name, value, f"a list of {wanted}")
-    return value
-
-
-def _tools(name: str, value: Any) -> Any:
-    for item in _sequence(name, value, "tools"):
-        _tool(name, item)
-    return tuple(value)
-
-
-def _tool(name: str, item: Any) -> None:
-    if isinstance(item, type):
-        raise InvalidOption(f"{name} holds the class {item.__name__}", field=name, hint=f"make one: {item.__name__}()")
-    if not all(callable(getattr(item, verb, None)) for verb in ("parse", "effects", "invoke")):
-        hint = "decorate the function with @tool" if callable(item) else "subclass a3s_code.Tool"
-        raise InvalidOption(f"{name} holds {_shown(item)}, which is no tool", field=name, hint=hint)
-    try:
-        spec = item.spec
-        json.dumps(dict(spec.parameters))
-    except Exception as error:
-        raise InvalidOption(f"{name} holds a tool that cannot be described: {error}", field=name) from error
-    if not (isinstance(spec, ToolSpec) and isinstance(spec.name, str) and TOOL_NAME.fullmatch(spec.name)):
-        hint = "1 to 64 letters, digits, _ and -"
-        raise InvalidOption(f"{name} holds a tool called {getattr(spec, 'name', None)!r}", field=name, hint=hint)
-
-
-def _capabilities(name: str, value: Any) -> Any:
-    for item in _sequence(name, value, "capabilities"):
-        if not isinstance(item, Capability):
-            raise _refuse(name, item, "a Capability")
-        _hooks(f"{name} ({item.name})", item.hooks)
-        _tools(f"{name} ({item.name})", item.tools)
-    return tuple(value)
-
-
-def _checks(name: str, value: Any) -> Any:
-    return tuple(_check(name, item) for item in _sequence(name, value, "checks"))
-
-
-def _check(name: str, item: Any) -> Check:
-    if isinstance(item, str):
-        item = Check(item)
-    elif isinstance(item, Mapping):
-        known = {field.name for field in fields(Check)}
-        item = {snake_case(str(key)): value for key, value in item.items()}
-        if unknown := [key for key in item if key not in known]:
-            raise InvalidOption(f"a check has no field {unknown[0]!r}", field=name, hint=f"known: {', '.join(known)}")
-        item = Check(**{"command": "", **item})
-    if not isinstance(item, Check):
-        raise _refuse(name, item, "a Check, a dict or a command")
-    command: Any = item.command
-    if not isinstance(command, str) or not command.strip():
-        raise InvalidOption("a check has no command", field=name)
-    _whole(1, optional=True)(f"{name}.timeout_ms", item.timeout_ms)
-    for flag in ("required", "must_fail_before"):
-        if not isinstance(getattr(item, flag), bool):
-            raise _refuse(f"{name}.{flag}", getattr(item, flag), "true or false")
-    return item
-
-
-def _artifact_limits(name: str, value: Any) -> Any:
-    if not isinstance(value, Mapping) or not set(value) <= {"max_items", "max_bytes"}:
-        raise _refuse(name, value, "a dict with max_items and max_bytes")
-    for key, limit in value.items():
-        _whole(1)(f"{name}.{key}", limit)
-    return dict(value)
-
-
-_label = _one_of("text", str)
-_CHECKS: dict[str, Field] = {
-    "model": _model,
-    "session_id": _session_id,
-    "permission_policy": _one_of("a PermissionPolicy", PermissionPolicy),
-    "confirmation_policy": _one_of("a ConfirmationPolicy", ConfirmationPolicy),
-    "on_confirm": _callable,
-    "security_provider": _one_of("a DefaultSecurityProvider", DefaultSecurityProvider),
-    "hooks": _hooks,
-    "sandbox": _sandbox,
-    "tools": _tools,
-    "capabilities": _capabilities,
-    "harness": _harness,
-    "checks": _checks,
-    "max_tool_rounds": _whole(1),
-    "tool_timeout_ms": _whole(1),
-    "duplicate_tool_call_threshold": _threshold,
-    "llm_api_timeout_ms": _whole(1),
-    "max_output_tokens": _whole(1, optional=True),
-    "temperature": _temperature,
-    "thinking_budget": _whole(1, optional=True),
-    "artifact_store_limits": _artifact_limits,
-    "on_busy": _on_busy,
-    "clock": _clock,
-    "tenant_id": _label,
-    "principal": _label,
-    "agent_template_id": _label,
-    "correlation_id": _label,
-}

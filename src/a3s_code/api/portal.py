@@ -22,6 +22,28 @@ T = TypeVar("T")
 EXIT_SECONDS = 5
 
 
+class _Ending:
+    """Waited for by one thread, set by another.
+
+    threading.Event will not do: a signal's exception may hit its wait where it leaves the lock inside taken, and then
+    the thread that sets it stands still for ever. Here nothing but one C call is waited in.
+    """
+
+    def __init__(self) -> None:
+        self._over = False
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def set(self) -> None:
+        if not self._over:
+            self._over = True
+            self._gate.release()
+
+    def wait(self) -> None:
+        while not self._over:
+            self._gate.acquire()
+
+
 class Portal:
     """A door to one event loop in a daemon thread, started at the first call."""
 
@@ -42,7 +64,7 @@ class Portal:
         context.run(_level.set, self)
         if (here := _loop_of_this_thread()) is not None:
             context.run(standing_still.set, standing_still.get() | {here})
-        ended = threading.Event()
+        ended = _Ending()
         tasks: list[asyncio.Task[T]] = []
 
         def begin() -> None:
@@ -50,11 +72,18 @@ class Portal:
             task.add_done_callback(lambda _: ended.set())
             tasks.append(task)
 
-        loop.call_soon_threadsafe(begin, context=context)
+        def stop() -> None:
+            if tasks:
+                tasks[0].cancel()
+            else:
+                ended.set()
+
         try:
+            loop.call_soon_threadsafe(begin, context=context)
             ended.wait()
         except BaseException:
-            loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            # What was begun by now has its task: callbacks run in order.
+            loop.call_soon_threadsafe(stop)
             ended.wait()
             raise
         return tasks[0].result()
@@ -73,11 +102,12 @@ class Portal:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name=f"a3s-code-loop-{self._depth}", daemon=True
-                )
-                self._thread.start()
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=_serve, args=(loop,), name=f"a3s-code-loop-{self._depth}", daemon=True)
+                thread.start()
+                # Taken up when it runs, so that Ctrl-C cannot leave half of it behind.
+                self._thread = thread
+                self._loop = loop
                 atexit.register(self._close)
             return self._loop
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from a3s_code.errors import InvalidRequest
-from a3s_code.kernel.messages import Image, Message, Text
-from a3s_code.kernel.ports import Request
+from a3s_code.kernel.messages import Image, Message, Request, Text
 from a3s_code.kernel.tool import ToolSpec
 
 KEYS = ("prompt", "history", "attachments")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from a3s_code.harness.verification.verifier import summary_text
@@ -24,6 +25,24 @@ class Denied(Record):
     reason: str
     source: str
     rule: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionRecord(Record):
+    """A stored session. `status` is that of its last run; interrupted: its process ended in the middle of it.
+
+    Times are milliseconds since 1970; `prompt` is the beginning of the last request, `pid` the process that has the
+    session open now. A session that cannot be read is "damaged", and `prompt` says why.
+    """
+
+    id: str
+    workspace: Path
+    status: str
+    created_at_ms: int
+    updated_at_ms: int
+    run_count: int
+    prompt: str
+    pid: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +118,7 @@ class ToolResult(Record):
         return self.exit_code == 0 and self.error_kind is None
 
 
-def result_of(run: Run, price: Price | None) -> AgentResult:
+def result_of(run: Run, prices: Mapping[str, Price | None]) -> AgentResult:
     """The result of an ended run."""
     verification = run.verification
     return AgentResult(
@@ -107,7 +126,7 @@ def result_of(run: Run, price: Price | None) -> AgentResult:
         status=run.status,
         verdict=verification.verdict,
         usage=run.usage,
-        cost=None if price is None else price.of(run.usage),
+        cost=run.cost(prices),
         tool_calls_count=run.calls,
         denied=tuple(
             Denied(item.call.name, item.call.arguments, item.decision.reason, item.decision.source, item.decision.rule)

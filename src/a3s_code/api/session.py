@@ -197,6 +197,30 @@ class AgentSession:
         """Stop that run, if it still goes on. Raises UnknownRun."""
         return self._wait(lambda: self._session.cancel_run(run_id))
 
+    def resume_run(self, run_id: str) -> AgentResult:
+        """Go on with the last run, where it was interrupted, failed, was cancelled or reached a limit.
+
+        What it did counts, and no call that has ended is made again; one that was cut off is told to the model as such.
+        Returns and raises as send(); UnknownRun, RunNotResumable.
+        """
+        return self._wait(lambda: self._session.resume_run(run_id))
+
+    def subscribe(self, callback: OnEvent) -> Callable[[], None]:
+        """Call `callback` with every event of every run from now on; gives the function that ends it.
+
+        It is called on the event loop of the run and must return at once; what it raises is logged. With a store it
+        hears of an event when that is stored.
+        """
+        return self._session.subscribe(callback)
+
+    def artifact(self, uri: str, offset: int = 0, limit: int | None = None) -> str:
+        """A whole output by its `a3s://` URI, or `limit` characters of it from `offset` on. Raises InvalidRequest."""
+        return self._wait(lambda: self._session.artifact(uri, offset, limit))
+
+    def save(self) -> None:
+        """Make all that happened so far durable. Raises StoreError; UsageError where the session has no store."""
+        self._wait(self._session.save)
+
     def close(self) -> None:
         """Stop what goes on, what its commands left running too, and end the session. Records stay readable."""
         self._wait(self._session.close)

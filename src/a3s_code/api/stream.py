@@ -22,7 +22,8 @@ Finish = Callable[[], Awaitable[AgentResult]]
 
 
 class AsyncRunStream:
-    """The events of one run, then its result. Iterate it once; leaving early, or dropping it, cancels the run.
+    """The events of one run, then its result. Iterate it once; leaving early, or dropping it, cancels the run, and so
+    does cancelling the wait for an event.
 
     The run goes on from the moment stream() was called. A failed run ends the iteration after its error event;
     `result()` raises the error.
@@ -44,10 +45,15 @@ class AsyncRunStream:
 
     async def _next(self) -> AgentEvent:
         while not self._events:
-            if self._run.ended:
+            if self._run.log.finished:
                 raise StopAsyncIteration
             self._more.clear()
-            await self._more.wait()
+            try:
+                await self._more.wait()
+            except asyncio.CancelledError:
+                # Whoever is told of it still holds the iterator, which therefore is not dropped.
+                await self._run.terminate()
+                raise
         return self._events.popleft()
 
     async def result(self) -> AgentResult:
@@ -85,7 +91,7 @@ def _until_the_end(run: Run, events: SimpleQueue[AgentEvent | None]) -> Subscrib
 
     def take(event: AgentEvent) -> None:
         events.put(event)
-        if run.ended:
+        if run.log.finished:
             events.put(None)
 
     return take
@@ -108,8 +114,8 @@ class _Events:
 
 
 class RunStream:
-    """The events of one run for a blocking caller, then its result. Iterate it once; leaving early, or dropping it,
-    cancels the run.
+    """The events of one run for a blocking caller, then its result. Iterate it once; leaving early, dropping it,
+    or Ctrl-C cancels the run.
 
     A failed run ends the iteration after its error event; `result()` raises the error.
     """
@@ -129,7 +135,12 @@ class RunStream:
         return _BlockingEvents(self)
 
     def _next(self) -> AgentEvent:
-        event = None if self._over else self._events.get()
+        try:
+            event = None if self._over else self._events.get()
+        except KeyboardInterrupt:
+            # Whoever catches it still holds the iterator, which therefore is not dropped.
+            self.cancel()
+            raise
         if event is None:
             self._over = True
             raise StopIteration

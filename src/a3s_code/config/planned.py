@@ -13,9 +13,6 @@ from a3s_code.config.section import Section
 
 _ALWAYS: Final[tuple[Any, ...]] = ()
 TOP_LEVEL: Final[Mapping[str, tuple[Any, ...]]] = {
-    "storage_backend": ("memory",),
-    "storage_url": _ALWAYS,
-    "sessions_dir": _ALWAYS,
     "memory_dir": _ALWAYS,
     "memory": _ALWAYS,
     "queue": _ALWAYS,

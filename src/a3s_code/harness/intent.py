@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from a3s_code.kernel.contracts import EVERY_GROUP, Intent
-from a3s_code.kernel.ports import Request
+from a3s_code.kernel.messages import Request
 from a3s_code.kernel.state import SessionState
 
 

@@ -6,7 +6,11 @@ import asyncio
 from dataclasses import replace
 
 from a3s_code.kernel.attribution import describe, expect, is_foreign
+from a3s_code.kernel.cleaning import Clean, clean_value
 from a3s_code.kernel.contracts import Confirmation, Decision
+from a3s_code.kernel.facts import asked_fact
+from a3s_code.kernel.journal import UNKEPT, Journal
+from a3s_code.kernel.messages import ToolCall
 from a3s_code.kernel.ports import Confirmer, Emit, Hooks, Question, SafetyGate
 from a3s_code.kernel.spelling import Spelling
 from a3s_code.kernel.tool import Action
@@ -17,11 +21,21 @@ GATE_SECONDS = 10
 class Authorization:
     """Judges calls for one session. Nothing that goes wrong on the way ends in an allow."""
 
-    def __init__(self, gate: SafetyGate, confirmer: Confirmer, hooks: Hooks, session_id: str) -> None:
+    def __init__(
+        self,
+        gate: SafetyGate,
+        confirmer: Confirmer,
+        hooks: Hooks,
+        session_id: str,
+        journal: Journal = UNKEPT,
+        clean: Clean = str,
+    ) -> None:
         self._gate = gate
         self._confirmer = confirmer
         self._hooks = hooks
         self._session_id = session_id
+        self._journal = journal
+        self._clean = clean
 
     async def decide(self, action: Action) -> Decision:
         """The gate's decision as it stands: allow, ask or deny. Nobody is asked, and nothing is done."""
@@ -59,6 +73,9 @@ class Authorization:
         if self._hooks.listens("on_confirmation"):
             message = {"session_id": self._session_id, "confirmation_type": "tool", "message": decision.reason}
             self._hooks.observe("on_confirmation", {**message, "tool_id": action.call_id, "tool": action.tool}, emit)
+        if self._journal.kept:
+            call = ToolCall(action.call_id, action.tool, action.arguments)
+            self._journal.note(clean_value(asked_fact(call, decision, spelled.digest), self._clean))
         answer = await self._confirm(Question(action, decision, spelled.shown, spelled.digest), emit)
         if answer.approved and Spelling(action.arguments, str).digest != spelled.digest:
             return replace(decision, outcome="deny", reason="the arguments were changed while they were confirmed")

@@ -9,8 +9,8 @@ from typing import Any
 from a3s_code.errors import A3SError
 from a3s_code.kernel.attribution import describe, expect, is_foreign
 from a3s_code.kernel.events import AgentEvent
-from a3s_code.kernel.messages import Message, Observation, Reasoning, Text, ToolCall
-from a3s_code.kernel.ports import Emit, Request
+from a3s_code.kernel.messages import Message, Observation, Reasoning, Request, Text, ToolCall
+from a3s_code.kernel.ports import Emit
 
 Clean = Callable[[str], str]
 MAX_DEPTH = 64

@@ -91,12 +91,13 @@ class ToolExecutor:
         self._around = surroundings
 
     async def execute_all(self, calls: Sequence[ToolCall], caller: Caller, results: dict[int, Observation]) -> None:
-        """Carry out the calls of one reply; `results` gets each observation at its call's index as the call ends.
+        """Carry out the calls of one reply that have no observation in `results` yet, which gets each at its call's
+        index as the call ends.
 
         Calls that change nothing run together; one that may change something waits for those before it and holds up
         those after it, so that the outcome is the same as one by one.
         """
-        async with aclosing(self._waves(calls, caller)) as waves:
+        async with aclosing(self._waves(calls, caller, frozenset(results))) as waves:
             async for wave in waves:
                 if len(wave) == 1:
                     index, prepared = wave[0]
@@ -107,11 +108,13 @@ class ToolExecutor:
                         group.create_task(self._execute_into(results, index, prepared, caller))
 
     async def _waves(
-        self, calls: Sequence[ToolCall], caller: Caller
+        self, calls: Sequence[ToolCall], caller: Caller, done: frozenset[int]
     ) -> AsyncGenerator[list[tuple[int, Prepared]], None]:
         """The calls in groups that may run together; each is prepared when what came before a change is done."""
         together: list[tuple[int, Prepared]] = []
         for index, call in enumerate(calls):
+            if index in done:
+                continue
             prepared = await self._prepare(call, caller)
             if not prepared.changes:
                 together.append((index, prepared))
@@ -202,6 +205,7 @@ class ToolExecutor:
                 output = cast("ToolOutput", judged)
             else:
                 # Counted before the call, for one that is cut off may have had effects.
+                await self._state.journal.settled()
                 counted = found.action.may_change and caller.origin != "check"
                 self._state.changes += counted
                 sys.audit(INVOKED, call.id, call.name)
@@ -311,23 +315,25 @@ class ToolExecutor:
         return seen
 
     def _record(self, call: ToolCall, seen: Observation, caller: Caller, duration_ms: int) -> None:
-        self._state.trace.append(
-            TraceEvent(
-                name=seen.name,
-                success=not seen.failed,
-                exit_code=seen.exit_code,
-                duration_ms=duration_ms,
-                output_bytes=seen.artifact.original_bytes if seen.artifact else len(seen.output),
-                origin=caller.origin,
-                run_id=None if caller.run is None else caller.run.id,
-                error_kind=seen.error_kind,
-                metadata_keys=tuple(sorted(map(str, seen.metadata))),
-                artifact_uris=(seen.artifact.uri,) if seen.artifact else (),
-            )
+        line = TraceEvent(
+            name=seen.name,
+            success=not seen.failed,
+            exit_code=seen.exit_code,
+            duration_ms=duration_ms,
+            output_bytes=seen.artifact.original_bytes if seen.artifact else len(seen.output),
+            origin=caller.origin,
+            run_id=None if caller.run is None else caller.run.id,
+            error_kind=seen.error_kind,
+            metadata_keys=tuple(sorted(map(str, seen.metadata))),
+            artifact_uris=(seen.artifact.uri,) if seen.artifact else (),
         )
         caller.emit(
             events.ToolEnd(seen.call_id, seen.name, seen.output, seen.exit_code, seen.metadata, seen.error_kind)
         )
+        # In one go with the event, so that a call that is stored as ended is stored with what it gave.
+        self._state.note_call(line)
+        if caller.origin == "model" and not caller.depth:
+            self._state.note_result(seen)
         if self._hooks.listens("post_tool_use"):
             payload = {
                 "session_id": self._state.session_id,

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from a3s_code.errors import HookBlocked
+from a3s_code.errors import HookBlocked, ModelRateLimit
 from a3s_code.kernel.cleaning import Clean, tell_cleaned
 from a3s_code.kernel.contracts import Usage
-from a3s_code.kernel.messages import Reply
-from a3s_code.kernel.ports import Hooks, Prompt, Request
+from a3s_code.kernel.messages import Reply, Request, Retry
+from a3s_code.kernel.ports import Hooks, Prompt
 from a3s_code.kernel.state import Run, SessionState
 
 
@@ -68,6 +68,12 @@ class Lifecycle:
             )
         if not calls:
             self._tell(run, "post_response", response_text=reply.message.text, tool_calls_count=run.calls, **spent)
+
+    def retried(self, run: Run, retry: Retry) -> None:
+        """A model call failed and is made again."""
+        if isinstance(retry.error, ModelRateLimit):
+            used = _usage(run.usage)
+            self._tell(run, "on_rate_limit", limit_type="requests", retry_after_ms=retry.delay_ms, current_usage=used)
 
     def ended(self, run: Run) -> None:
         """The run is over."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from a3s_code.errors import A3SError
 from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.record import Record
 
@@ -122,6 +123,15 @@ class Message(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What send() was given. An explicit `history` replaces the session's for this one run and is not kept."""
+
+    prompt: str
+    attachments: tuple[Image, ...] = ()
+    history: tuple[Message, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
     """A piece of the reply's text, exactly as it came."""
 
@@ -145,6 +155,25 @@ class ToolInputDelta:
 Delta = TextDelta | ReasoningDelta | ToolInputDelta
 
 
+NOTHING_USED = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The call failed with `error` and is made again: what came of the reply so far is void.
+
+    `attempt` is the number of the call to come, counted from 1 over the whole turn, `model` who is asked, `delay_ms`
+    how long it waits; `usage` is what the failed call, of the model `asked`, is estimated to have used up.
+    """
+
+    attempt: int
+    delay_ms: int
+    error: A3SError
+    model: str
+    usage: Usage = NOTHING_USED
+    asked: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A whole reply, its end seen: the assistant message, why it stopped, what it cost."""
@@ -154,3 +183,7 @@ class Reply:
     usage: Usage
     model: str = ""
     request_id: str | None = None
+
+
+Piece = Delta | Retry | Reply
+"""What the stream of a model holds."""

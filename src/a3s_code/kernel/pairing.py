@@ -15,29 +15,46 @@ def interrupted(call: ToolCall) -> Observation:
 
 
 def pair(messages: Sequence[Message]) -> list[Message]:
-    """The messages with a result for every call: missing ones are said to be interrupted, results without a call go.
+    """The messages with one result for every call, in the order of the calls, in one message right after them.
 
-    A history that is paired already comes back unchanged.
+    The results of a message's calls are looked for up to the next message of the model, for some hosts keep each in a
+    message of its own. Missing ones are said to be interrupted; a second result for a call goes, and so does one
+    without a call. What is paired already comes back as the very same objects.
     """
     paired: list[Message] = []
+    asked: tuple[ToolCall, ...] = ()
+    given: list[Message] = []
+    later: list[Message] = []
+
+    def answer_calls() -> None:
+        nonlocal asked
+        if asked:
+            paired.append(_answer(asked, given))
+            paired.extend(later)
+            asked = ()
+            given.clear()
+            later.clear()
+
     for message in messages:
-        calls = paired[-1].calls if paired else ()
-        if message.role == "tool":
-            if calls:
-                paired.append(_answer(calls, message))
-            continue
-        if calls:
-            paired.append(Message("tool", tuple(interrupted(call) for call in calls)))
-        paired.append(message)
-    if paired and (calls := paired[-1].calls):
-        paired.append(Message("tool", tuple(interrupted(call) for call in calls)))
+        if message.role == "assistant":
+            answer_calls()
+            paired.append(message)
+            asked = message.calls
+        elif message.role == "tool":
+            given.append(message)
+        else:
+            (later if asked else paired).append(message)
+        if not asked:
+            given.clear()
+    answer_calls()
     return paired
 
 
-def _answer(calls: tuple[ToolCall, ...], message: Message) -> Message:
-    results = [part for part in message.parts if isinstance(part, Observation)]
-    if [result.call_id for result in results] == [call.id for call in calls]:
-        return message
+def _answer(calls: tuple[ToolCall, ...], given: Sequence[Message]) -> Message:
+    results = [part for message in given for part in message.parts if isinstance(part, Observation)]
+    in_order = [result.call_id for result in results] == [call.id for call in calls]
+    if in_order and len(given) == 1 and len(given[0].parts) == len(results):
+        return given[0]
     answered: list[Observation] = []
     for call in calls:
         found = next((result for result in results if result.call_id == call.id), None)

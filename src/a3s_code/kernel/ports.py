@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 from a3s_code.kernel.contracts import (
@@ -20,18 +21,9 @@ from a3s_code.kernel.contracts import (
     Verification,
 )
 from a3s_code.kernel.events import AgentEvent
-from a3s_code.kernel.messages import Delta, Image, Message, Observation, Reply, ToolCall
+from a3s_code.kernel.messages import Message, Observation, Piece, Request, ToolCall
 from a3s_code.kernel.state import SessionState
 from a3s_code.kernel.tool import Action, ToolCatalog, ToolOutput, ToolSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What send() was given. An explicit `history` replaces the session's for this one run and is not kept."""
-
-    prompt: str
-    attachments: tuple[Image, ...] = ()
-    history: tuple[Message, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +78,8 @@ class ChatModel(Protocol):
         """ "provider/model"."""
         ...
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[Delta | Reply]:
-        """Deltas as they come, then exactly one Reply, last.
+    def stream(self, prompt: Prompt) -> AsyncIterator[Piece]:
+        """Deltas as they come, then exactly one Reply, last. A Retry among them takes back all that came before it.
 
         An iterator that ends without a Reply counts as a cut answer. Raises ModelError (or ConfigError where a
         credential is missing) and nothing else. Closing the iterator closes the connection. Must be usable from several
@@ -217,12 +209,20 @@ class Compactor(Protocol):
     """Keeps the history inside the model's window."""
 
     async def compact(self, state: SessionState) -> Sequence[Message] | None:
-        """The history to go on with, or None to leave it. Every tool call in it must keep its result."""
+        """The history to go on with, or None to leave it. Every tool call in it must keep its result.
+
+        Called after each turn, and with `state.overflows` above 0 when the model has refused the history as too long:
+        then it must get shorter.
+        """
         ...
 
 
 class Clock(Protocol):
     """Time and ids, so that a run can be made deterministic."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when that much time has passed on this clock."""
+        ...
 
     def now_ms(self) -> int:
         """Milliseconds since 1970, never going backwards."""
@@ -268,9 +268,21 @@ class Modules:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What ends or cuts off work, in the units of the names."""
+    """What ends or cuts off work, in the units of the names.
+
+    `max_output_tokens` is what a reply may hold at most, where the host said so; with `last_turn` the model is asked
+    once more, without tools, when a limit other than time is reached.
+    """
 
     max_tool_rounds: int = 50
     tool_timeout_ms: int = 600_000
     observation_bytes: int = 16_384
     host_output_bytes: int = 1_048_576
+    max_execution_time_ms: int | None = None
+    max_tokens: int | None = None
+    max_cost: Decimal | None = None
+    max_output_tokens: int | None = None
+    max_context_tokens: int = 200_000
+    last_turn: bool = False
+    continuation_turns: int = 3
+    parse_retries: int = 2

@@ -8,7 +8,7 @@ from typing import Any
 from a3s_code.errors import ModelProtocolError
 from a3s_code.kernel import events, messages
 from a3s_code.kernel.contracts import Usage
-from a3s_code.kernel.messages import Delta, Message, Reply
+from a3s_code.kernel.messages import Delta, Message, Piece, Reply, Retry
 from a3s_code.kernel.ports import StreamSanitizer
 
 SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
@@ -19,15 +19,16 @@ SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
 
 
 async def read_reply(
-    stream: AsyncIterator[Delta | Reply],
+    stream: AsyncIterator[Piece],
     emit: Callable[[events.AgentEvent], None],
     said: list[str],
     sanitizer: StreamSanitizer,
+    retried: Callable[[Retry, bool], None],
 ) -> Reply:
     """Emit each delta, cleaned, collect the text in `said`, and give the reply that ends the stream, as it came.
 
     The end of a text is held back as long as it may be the beginning of a secret; where the stream breaks off it is
-    never shown.
+    never shown. `retried` is told of each Retry, and whether anything was shown since the last one; `said` is emptied.
 
     Raises ModelProtocolError for a stream without a reply, with more than one, or with anything else in it. The
     stream is closed in every case.
@@ -35,9 +36,12 @@ async def read_reply(
     reply: Reply | None = None
     kind: type[Delta] = messages.TextDelta
     cleaning = sanitizer.stream()
+    shown = False
 
     def show(text: str) -> None:
+        nonlocal shown
         if text:
+            shown = True
             if kind is messages.TextDelta:
                 said.append(text)
             emit(SHOWN[kind](text))
@@ -49,6 +53,11 @@ async def read_reply(
             if isinstance(piece, Reply):
                 reply = _checked(piece)
                 show(cleaning.finish())
+                continue
+            if isinstance(piece, Retry):
+                retried(piece, shown)
+                said.clear()
+                shown, cleaning = False, sanitizer.stream()
                 continue
             if type(piece) not in SHOWN:
                 raise ModelProtocolError(f"the stream holds {type(piece).__name__}, which is no delta")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from a3s_code.kernel.contracts import Origin, RunStatus
-from a3s_code.kernel.events import AgentEvent
+from a3s_code.kernel.events import AgentEnd, AgentEvent, Error
 from a3s_code.kernel.record import Record
 
 Subscriber = Callable[[AgentEvent], None]
@@ -68,29 +69,67 @@ class TraceEvent(Record):
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-class EventLog:
-    """The ordered events of one run. Appended on one event loop; may be read from any thread."""
+Keep = Callable[[RunEventRecord, Callable[[bool], None]], None]
+"""Stores a record, and calls back with whether it is durable."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+IN_MEMORY = 512
+
+
+class EventLog:
+    """The ordered events of one run. Appended on one event loop; may be read from any thread.
+
+    Without `keep` all events stay in memory, and subscribers hear of each at once. With it they hear of an event when
+    it is stored, and only the newest stay in memory.
+    """
+
+    def __init__(self, now_ms: Callable[[], int], keep: Keep | None = None) -> None:
         self._now_ms = now_ms
+        self._keep = keep
         self._records: list[RunEventRecord] = []
         self._subscribers: tuple[Subscriber, ...] = ()
+        self._count = self._stored = 0
+        self.finished = False
 
     def __len__(self) -> int:
-        return len(self._records)
+        return self._count
+
+    @property
+    def first(self) -> int:
+        """The sequence of the oldest record in memory; the number of all records where there is none."""
+        return self._count - len(self._records)
 
     def append(self, event: AgentEvent) -> RunEventRecord:
         """Record `event` and tell the subscribers; they must not raise or block."""
-        record = RunEventRecord(len(self._records), self._now_ms(), event)
+        record = RunEventRecord(self._count, self._now_ms(), event)
+        self._count += 1
         self._records.append(record)
-        for subscriber in self._subscribers:
-            subscriber(event)
+        if self._keep is None:
+            self._deliver(event)
+        else:
+            self._keep(record, partial(self._tell, record))
         return record
 
     def subscribe(self, subscriber: Subscriber) -> None:
         self._subscribers = (*self._subscribers, subscriber)
 
     def records(self, after: int = -1, limit: int | None = None) -> list[RunEventRecord]:
-        """The records with a sequence above `after`, at most `limit`."""
-        start = max(after + 1, 0)
+        """The records in memory with a sequence above `after`, at most `limit`."""
+        start = max(after + 1 - self.first, 0)
         return self._records[start : None if limit is None else start + limit]
+
+    def restore(self, count: int) -> None:
+        """Go on behind `count` events that are in the store."""
+        self._count = self._stored = count
+
+    def _tell(self, record: RunEventRecord, durable: bool) -> None:
+        if durable:
+            self._stored = record.sequence + 1
+            if len(self._records) > 2 * IN_MEMORY:
+                keep_from = min(self._stored, self._count - IN_MEMORY) - self.first
+                del self._records[: max(keep_from, 0)]
+        self._deliver(record.event)
+
+    def _deliver(self, event: AgentEvent) -> None:
+        self.finished = isinstance(event, AgentEnd | Error)
+        for subscriber in self._subscribers:
+            subscriber(event)

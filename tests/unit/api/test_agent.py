@@ -46,7 +46,10 @@ def test_a_bad_rule_of_the_configuration_names_file_and_line(tmp_path: Path) -> 
     assert "agent.acl" in str(raised.value)
 
 
-@pytest.mark.parametrize("setting", ['verify = "require"', "budget { max_tokens = 5 }"])
+UNPRICED = 'default_model = "openai/x" providers "openai" { api_key = "test-key" } budget { max_cost = 5 }'
+
+
+@pytest.mark.parametrize("setting", ['verify = "require"', UNPRICED])
 def test_a_setting_that_cannot_be_kept_is_refused_rather_than_ignored(setting: str, tmp_path: Path) -> None:
     with Agent.create(setting) as agent, pytest.raises(ConfigError, match="cannot be kept"):
         agent.session(tmp_path)

@@ -416,7 +416,7 @@ def test_an_explicit_history_that_is_cut_at_a_bad_place_is_paired(agent: Agent, 
     session.send({"prompt": "more", "history": whole[:2]})
     session.send({"prompt": "more", "history": whole[2:]})
     assert [message.role for message in model.prompts[2].messages] == ["user", "assistant", "tool", "user"]
-    assert [message.role for message in model.prompts[3].messages] == ["assistant", "user"]
+    assert [message.role for message in model.prompts[3].messages] == ["user", "assistant", "user"]
 
 
 def test_a_stream_that_is_dropped_cancels_its_run_even_when_the_collector_drops_it(

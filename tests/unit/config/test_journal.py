@@ -12,7 +12,7 @@ import pytest
 
 TEXT = """default_model = "a/b"
 defualt_model = "hunter2"
-sessions_dir = "hunter2"
+memory_dir = "hunter2"
 verify = auto
 verify = auto
 providers "a" { apiKey = env("NOT_SET_KEY") baseUrl = env("NOT_SET_A") }

@@ -7,9 +7,6 @@ import pytest
 from a3s_code.config.planned import TOP_LEVEL
 
 IN_VAIN = {
-    "storage_backend": 'storage_backend = "file"',
-    "storage_url": 'storage_url = "db"',
-    "sessions_dir": 'sessions_dir = "s"',
     "memory_dir": 'memory_dir = "m"',
     "memory": "memory { }",
     "queue": "queue { }",
@@ -61,9 +58,9 @@ def test_what_is_kept_or_says_nothing_is_not_told(load, text: str) -> None:
 
 
 def test_an_override_without_effect_is_told_without_a_place(load) -> None:
-    (warning,) = load("\n", {"sessions_dir": "s"}).warnings
+    (warning,) = load("\n", {"memory_dir": "s"}).warnings
     assert (warning.key, warning.line, str(warning)) == (
-        "sessions_dir",
+        "memory_dir",
         None,
-        "sessions_dir has no effect in this version",
+        "memory_dir has no effect in this version",
     )

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from a3s_code.kernel.cleaning import MAX_DEPTH, clean_message, clean_request, clean_value
-from a3s_code.kernel.messages import Image, Message, Observation, Reasoning, Text, ToolCall
-from a3s_code.kernel.ports import Request
+from a3s_code.kernel.messages import Image, Message, Observation, Reasoning, Request, Text, ToolCall
 
 
 def clean(text: str) -> str:

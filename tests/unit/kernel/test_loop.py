@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from a3s_code.errors import HarnessError, ModelError, ModelProtocolError
-from a3s_code.harness.compaction.compactor import WholeHistory
+from a3s_code.harness.compaction.trimmer import Trimmer
 from a3s_code.harness.context.assembler import PromptAssembler
 from a3s_code.harness.hooks import HookEngine
 from a3s_code.harness.intent import PlainRouter
@@ -25,8 +25,8 @@ from a3s_code.kernel.contracts import Decision, Effect, Usage, Verification
 from a3s_code.kernel.executor import Surroundings, ToolExecutor
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.loop import AgentLoop
-from a3s_code.kernel.messages import Message, Reply, Text, TextDelta, ToolCall
-from a3s_code.kernel.ports import Execute, Limits, Modules, Request
+from a3s_code.kernel.messages import Message, Reply, Request, Text, TextDelta, ToolCall
+from a3s_code.kernel.ports import Execute, Limits, Modules
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import Action, ToolCatalog, ToolContext, ToolOutput, ToolSpec
 from a3s_code.stores.artifacts import MemoryArtifactStore
@@ -86,7 +86,7 @@ class Stage:
             "gate": AllowAll(),
             "sanitizer": TextSanitizer(),
             "verifier": Content(),
-            "compactor": WholeHistory(),
+            "compactor": Trimmer(200_000),
             "hooks": HookEngine(),
             "guard": RepetitionGuard,
         }
@@ -169,7 +169,7 @@ async def test_a_stream_that_ends_without_a_reply_is_no_answer(tmp_path: Path) -
             yield TextDelta("half an ans")
 
     stage = Stage(tmp_path)
-    stage.loop._model = Cut()
+    stage.loop._dialogue._model = Cut()
     run = await stage.play("go")
     assert isinstance(run.error, ModelProtocolError)
     assert run.status == "failed"
@@ -195,7 +195,7 @@ async def test_feedback_of_the_verifier_goes_to_the_model_as_a_message(tmp_path:
     stage = Stage(tmp_path, "done", "now really", verifier=Content("the tests fail"))
     run = await stage.play("go")
     assert (run.text, run.turns, run.verification.verdict) == ("now really", 2, "needs_review")
-    assert stage.model.prompts[1].messages[-1].text == "the tests fail"
+    assert stage.model.prompts[1].messages[-1].text == "[notice] the tests fail"
 
 
 async def test_a_compactor_replaces_the_history(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ async def test_cancel_while_the_model_speaks_keeps_what_it_said_and_marks_it(tmp
                 self.closed = True
 
     stage, slow = Stage(tmp_path), Slow()
-    stage.loop._model = slow
+    stage.loop._dialogue._model = slow
     run = stage.begin("go")
     while "text_delta" not in types(run):
         await asyncio.sleep(0.001)

@@ -133,6 +133,8 @@ class Confirmations:
         self._on_confirm = on_confirm
         self._clock = clock
         self._waiting: dict[str, _Waiting] = {}
+        self._recalled: dict[str, PendingConfirmation] = {}
+        self._kept: dict[str, Confirmation] = {}
         self._lock = threading.Lock()
 
     async def confirm(self, question: Question, emit: Emit) -> Confirmation:
@@ -140,12 +142,15 @@ class Confirmations:
         lane = lane_of(question.action)
         if lane in self._policy.yolo_lanes:
             return Confirmation(approved=True, reason=f"the lane {lane} is confirmed beforehand")
+        action = question.action
+        if (kept := self._take_kept(question)) is not None:
+            emit(ConfirmationReceived(action.call_id, kept.approved, kept.reason or None))
+            return kept
         if self._on_confirm is None and not self._policy.enabled:
             return Confirmation(approved=False, reason=NOBODY)
         waiting = self._enter(question)
         if waiting is None:
             return Confirmation(approved=False, reason=SAME_ID)
-        action = question.action
         wait_ms = self._policy.default_timeout_ms
         emit(ConfirmationRequired(action.call_id, action.tool, question.shown, wait_ms, question.digest))
         try:
@@ -163,13 +168,31 @@ class Confirmations:
         """The calls that wait, the oldest first."""
         now = self._clock.now_ms()
         with self._lock:
-            return [waiting.show(now) for waiting in self._waiting.values() if not waiting.outcome.done()]
+            recalled = [question for tool_id, question in self._recalled.items() if tool_id not in self._kept]
+            return recalled + [waiting.show(now) for waiting in self._waiting.values() if not waiting.outcome.done()]
+
+    def recall(self, question: PendingConfirmation, answer: Confirmation | None = None) -> None:
+        """Take in a question that an earlier process left open. Its answer is kept until the same call is made again,
+        and holds for that call only: other arguments are refused."""
+        with self._lock:
+            self._recalled[question.tool_id] = question
+            if answer is not None:
+                self._kept[question.tool_id] = answer
+
+    def recalls(self, tool_id: str) -> bool:
+        """Whether this is an open question of an earlier process."""
+        return tool_id in self._recalled and tool_id not in self._kept
 
     def settle(self, tool_id: str, approved: bool, reason: str | None = None) -> bool:
         """Answer a call; False where none waits under that id any more. May be called from any thread."""
         if not isinstance(cast("Any", approved), bool):
             raise InvalidOption(f"approved is {approved!r}, not true or false", field="approved")
-        return self._end(tool_id, _Settled(Confirmation(approved, reason or "")))
+        answer = Confirmation(approved, reason or "")
+        with self._lock:
+            if self.recalls(tool_id):
+                self._kept[tool_id] = answer
+                return True
+        return self._end(tool_id, _Settled(answer))
 
     def cancel(self, tool_id: str) -> bool:
         """Withdraw the question, which is a no; False where none waits under that id."""
@@ -189,6 +212,15 @@ class Confirmations:
                 if waiting.deadline_ms is not None and waiting.deadline_ms <= now
             ]
         return [tool_id for tool_id in late if self._end(tool_id, self._expiry())]
+
+    def _take_kept(self, question: Question) -> Confirmation | None:
+        """The answer that was given to this question since it was recalled; it holds once."""
+        with self._lock:
+            recalled = self._recalled.pop(question.action.call_id, None)
+            answer = self._kept.pop(question.action.call_id, None)
+        if recalled is None or answer is None or recalled.digest == question.digest:
+            return answer
+        return Confirmation(approved=False, reason="the arguments are not those that were confirmed")
 
     def _enter(self, question: Question) -> _Waiting | None:
         """Take the call in. None where another waits under its id; that one is refused too."""

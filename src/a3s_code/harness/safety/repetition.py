@@ -43,13 +43,12 @@ class RepetitionGuard:
 
     Calls that change something are the same when their arguments are; others also when these differ only in case, in
     blanks or in punctuation other than `_`. The run only ends after GRACE refusals, however often a call was made at
-    once. More than `max_parse_retries` calls in a row whose arguments are no JSON object end the
-    run. `threshold` None or 0 lets everything through but those.
+    once. `threshold` None or 0 lets everything through.
 
     Raises InvalidOption for a threshold of 1 or less than 0.
     """
 
-    def __init__(self, threshold: int | None = 3, max_parse_retries: int = 2) -> None:
+    def __init__(self, threshold: int | None = 3) -> None:
         if threshold is not None and (threshold < 0 or threshold == 1):
             raise InvalidOption(
                 f"duplicate_tool_call_threshold is {threshold}, not 2 or more",
@@ -57,15 +56,12 @@ class RepetitionGuard:
                 hint="None lets every call through",
             )
         self._threshold = threshold or 0
-        self._max_parse_retries = max_parse_retries
-        self._unparsed = 0
         self._epoch = 0
         self._suspects = 0  # records at the threshold; those of an earlier epoch do not count
         self._records: dict[bytes, _Record] = {}
 
     def check(self, call: ToolCall) -> ToolOutput | None:
         """The advice in place of the call, or None to carry it out. Raises RunLimit where the run has to end."""
-        self._count_unparsed(call)
         if not self._suspects or call.malformed is not None:
             return None
         record = self._most_repeated(call)
@@ -108,11 +104,6 @@ class RepetitionGuard:
         if news:
             self._epoch += 1
             self._suspects = 0
-
-    def _count_unparsed(self, call: ToolCall) -> None:
-        self._unparsed = self._unparsed + 1 if call.malformed is not None else 0
-        if self._unparsed > self._max_parse_retries:
-            raise RunLimit(LIMIT, f"the arguments of {self._unparsed} calls in a row were not a JSON object")
 
     def _most_repeated(self, call: ToolCall) -> _Record | None:
         """What is known of the call, be it one that changes something or not."""

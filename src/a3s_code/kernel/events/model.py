@@ -43,9 +43,11 @@ class TextWithdrawn(Event):
 
 @dataclass(frozen=True, slots=True)
 class ModelRetry(Event):
-    """A model call failed and will be tried again."""
+    """A model call failed and is made again after `delay_ms`; `attempt` is the number of the call to come, `model` who
+    is asked."""
 
     type: ClassVar[Literal["model_retry"]] = "model_retry"
     attempt: int
     delay_ms: int
     error: str
+    model: str = ""

@@ -127,18 +127,6 @@ def test_a_threshold_that_would_refuse_first_calls_is_none(threshold: int) -> No
     assert caught.value.field == "duplicate_tool_call_threshold"
 
 
-def test_arguments_that_do_not_parse_three_times_in_a_row_end_the_run() -> None:
-    guard = RepetitionGuard(None)
-    broken = ToolCall("c", "read", {}, malformed="{")
-    for _ in range(3):
-        assert [guard.check(broken), guard.check(broken), guard.check(ToolCall("d", "ls", {}))] == [None] * 3
-    guard.check(broken)
-    guard.check(broken)
-    with pytest.raises(RunLimit) as caught:
-        guard.check(broken)
-    assert caught.value.limit == "repetition"
-
-
 def test_what_was_called_long_ago_is_forgotten_and_odd_arguments_are_taken() -> None:
     play = Play()
     for number in (0, 0, *range(1, MOST_KEPT + 1)):
