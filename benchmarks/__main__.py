@@ -18,6 +18,8 @@ from benchmarks import (
     imports,
     prompt_size,
     searches,
+    sessions,
+    store,
     turns,
 )
 from benchmarks.figures import Figure, as_json, as_markdown, as_text
@@ -37,6 +39,8 @@ LINES: dict[str, Line] = {
     "commands": commands.measure,
     "configs": configs.measure,
     "searches": searches.measure,
+    "store": store.measure,
+    "sessions": sessions.measure,
 }
 
 

@@ -25,9 +25,19 @@ class Sizes:
     configs: int = 5
     files: int = 20_000
     searches: int = 5
+    stored_turns: int = 500
+    lasting_turns: tuple[int, int] = (1_000, 5_000)
 
 
 FULL = Sizes()
 QUICK = Sizes(
-    rounds=15, long_rounds=3, crowd_rounds=1, processes=7, answers=3, event_rounds=3, decisions=50, files=2_000
+    rounds=15,
+    long_rounds=3,
+    crowd_rounds=1,
+    processes=7,
+    answers=3,
+    event_rounds=3,
+    decisions=50,
+    files=2_000,
+    lasting_turns=(200, 1_000),
 )

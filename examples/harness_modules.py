@@ -23,8 +23,8 @@ from pathlib import Path
 
 from a3s_code import Agent, Harness
 from a3s_code.kernel.contracts import Decision, Intent, Plan, PlanStep, Usage, Verification
-from a3s_code.kernel.messages import Delta, Message, Reply, Text, TextDelta, ToolCall
-from a3s_code.kernel.ports import Execute, Prompt, Request
+from a3s_code.kernel.messages import Delta, Message, Reply, Request, Text, TextDelta, ToolCall
+from a3s_code.kernel.ports import Execute, Prompt
 from a3s_code.kernel.state import SessionState
 from a3s_code.kernel.tool import Action, ToolCatalog, ToolSpec
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = str(Path(a3s_code.__file__).parent)
 NAMES = """
 A3SError Agent AgentEvent AgentResult AgentSession ArgumentError AsyncAgent AsyncAgentSession Capability Check
-ConfigError ConfirmationPolicy DefaultSecurityProvider Harness HarnessError Hook ModelError PermissionPolicy
+ConfigError ConfirmationPolicy DefaultSecurityProvider FileSessionStore Harness HarnessError Hook MemorySessionStore ModelError PermissionPolicy
 SessionBusy SessionOptions Tool ToolError ToolResult UsageError tool
 """.split()
 

@@ -24,6 +24,8 @@ TINY = Sizes(
     configs=1,
     files=100,
     searches=1,
+    stored_turns=30,
+    lasting_turns=(10, 30),
 )
 
 

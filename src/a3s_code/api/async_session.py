@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ class AsyncAgentSession:
     async def open(self) -> Self:
         """Take the session's place in its store, as its first use would. Raises SessionExists and SessionInUse."""
         await self._parts.state.journal.open()
+        await self._parts.state.journal.settled()
         return self
 
     def __repr__(self) -> str:
@@ -154,17 +156,23 @@ class AsyncAgentSession:
 
     async def pending_confirmations(self) -> list[PendingConfirmation]:
         """The calls that wait for a person's answer."""
-        return self._parts.confirmations.pending()
+        return self._questions().pending()
 
     async def confirm_tool_use(self, tool_id: str, approved: bool, reason: str | None = None) -> bool:
         """Answer one of them; False where it is not waiting, or was answered before."""
-        recalled = self._parts.confirmations.recalls(tool_id)
-        settled = self._parts.confirmations.settle(tool_id, approved, reason)
+        confirmations = self._questions()
+        recalled = confirmations.recalls(tool_id)
+        settled = confirmations.settle(tool_id, approved, reason)
         if recalled and settled:
             journal = self._parts.state.journal
             journal.note({"k": "answer", "call": tool_id, "approved": approved, "reason": reason or ""})
             await journal.settled()
         return settled
+
+    def _questions(self) -> Confirmations:
+        """The questions, those of an earlier process only where their calls are still to be made."""
+        self._parts.confirmations.retain(self._parts.books.open_calls(self._parts.state))
+        return self._parts.confirmations
 
     def register_hook(
         self,
@@ -323,10 +331,22 @@ class AsyncAgentSession:
         await journal.save()
 
     async def close(self) -> None:
-        """Stop what goes on, what its commands left running too, and end the session. Records stay readable."""
+        """Stop what goes on, what its commands left running too, and end the session. Records stay readable.
+
+        When whoever waits for it is cancelled, it waits for no hook any more, and ends everything before it gives up.
+        """
         if self._closed:
             return
         self._closed = True
+        closing = asyncio.create_task(self._close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            closing.cancel()
+            await asyncio.wait({closing})
+            raise
+
+    async def _close(self) -> None:
         self._parts.confirmations.cancel_all()
         runs = self._parts.books.ledger.open_runs()
         for run in runs:
@@ -337,9 +357,11 @@ class AsyncAgentSession:
                 if not run.held_up:
                     await run.wait()
         finally:
-            await self._parts.close()
-            if (journal := self._parts.books.journal) is not None:
-                await journal.close()
+            try:
+                await self._parts.close()
+            finally:
+                if (journal := self._parts.books.journal) is not None:
+                    await journal.close()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -39,6 +39,12 @@ class Books:
     journal: StoredJournal | None
     asked: Mapping[str, Asked]
 
+    def open_calls(self, state: SessionState) -> set[str]:
+        """The calls of the last message, which have no results yet."""
+        run = self.ledger.latest
+        history = state.history if run is None or run.history is None else run.history
+        return {call.id for call in history[-1].calls} if history else set()
+
     def recall_questions(self, confirmations: Confirmations) -> None:
         """Let the questions of an earlier process be answered."""
         for asked in self.asked.values():

@@ -12,6 +12,7 @@ from typing import Any
 from a3s_code.errors import InvalidRequest
 from a3s_code.kernel.messages import Image, Message, Request, Text
 from a3s_code.kernel.tool import ToolSpec
+from a3s_code.kernel.validity import flaw_of
 
 KEYS = ("prompt", "history", "attachments")
 IMAGE_TYPES = {
@@ -143,6 +144,8 @@ def _expanded(given: str | Path) -> Path:
 
 def _message(item: Any) -> Message:
     if isinstance(item, Message):
+        if (flaw := flaw_of(item)) is not None:
+            raise InvalidRequest(f"the history cannot be sent: {flaw}")
         return item
     role, content = (item.get("role"), item.get("content")) if isinstance(item, Mapping) else (None, None)
     if (role != "user" and role != "assistant") or not isinstance(content, str):

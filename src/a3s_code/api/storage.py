@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from a3s_code import stores
+import a3s_code.stores as stores
 from a3s_code.api.options import SessionOptions
 from a3s_code.api.recall import Recalled, recall
 from a3s_code.api.results import SessionRecord

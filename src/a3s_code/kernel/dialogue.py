@@ -86,7 +86,10 @@ class Dialogue:
             shorter = await self._modules.compactor.compact(state)
             if shorter is None:
                 return False
-            kept = mended([expect(Message, message) for message in shorter])
+            ids: set[str] = set()
+            if not (kept := mended(shorter, ids)):
+                raise ValueError("it left nothing of the history")
+            state.call_ids |= ids
         before, used = len(state.history), state.context_tokens
         state.replace(kept)
         percent = round(100 * used / self._limits.max_context_tokens, 1)
@@ -125,7 +128,7 @@ class Dialogue:
         if last and message.calls:
             message = replace(message, parts=tuple(part for part in message.parts if not isinstance(part, ToolCall)))
         message = distinct(message, state.call_ids)
-        kept = clean_message(sendable(message), self._modules.sanitizer.clean)
+        kept = sendable(clean_message(message, self._modules.sanitizer.clean))
         run.text = kept.text or run.text
         run.stop = reply.stop
         run.calls += len(kept.calls)

@@ -205,7 +205,6 @@ class ToolExecutor:
                 output = cast("ToolOutput", judged)
             else:
                 # Counted before the call, for one that is cut off may have had effects.
-                await self._state.journal.settled()
                 counted = found.action.may_change and caller.origin != "check"
                 self._state.changes += counted
                 sys.audit(INVOKED, call.id, call.name)
@@ -238,6 +237,9 @@ class ToolExecutor:
         if isinstance(found, Ready):
             emit = tell_cleaned(caller.emit, self._clean)
             found = await self._authorization.settle(found.action, spelled, emit, prepared.doubt)
+        if found.outcome == "allow":
+            # Here, so that nothing can come between the decision and the call.
+            await self._state.journal.settled()
         sys.audit(DECIDED, call.id, call.name, found.outcome)
         return found if found.outcome == "allow" else self._refuse(call, spelled, found, caller)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from a3s_code.errors import A3SError, SessionExists, StoreError, UnknownSession
+from a3s_code.errors import A3SError, SessionExists, SessionInUse, StoreError, UnknownSession
 from a3s_code.kernel.attribution import describe, is_foreign
 from a3s_code.kernel.facts import Fact
 from a3s_code.kernel.packing import pack, references, write
@@ -140,7 +141,8 @@ class StoredJournal:
         self._summarize = summarize
         self._automatic = automatic
         self.failed: Callable[[A3SError], None] = _ignore
-        self._opened = self._claimed = self._failing = False
+        self._opened = self._failing = False
+        self._writer: int | None = None
         self._opening = asyncio.Lock()
         self._head = BEGINNING
         self._number = 0
@@ -177,7 +179,7 @@ class StoredJournal:
 
     def follow(self, entries: Sequence[Entry], facts: Iterable[Fact]) -> None:
         """Go on behind what is stored in a session that is claimed already; `facts` are all packed facts in it."""
-        self._opened = self._claimed = True
+        self._opened, self._writer = True, os.getpid()
         if entries:
             self._head, self._number = entries[-1].digest, entries[-1].number + 1
         for fact in facts:
@@ -188,8 +190,13 @@ class StoredJournal:
         self.note(self._header)
 
     async def _claim(self) -> None:
-        if not self._claimed:
+        if self._writer is None:
             await self._claim_new()
+        elif self._writer != os.getpid():
+            raise SessionInUse(
+                f"session {self._session_id} is open in process {self._writer}, of which this one is a fork",
+                pid=self._writer,
+            )
 
     async def _claim_new(self) -> None:
         """Become the writer of a session that must not be there yet."""
@@ -197,7 +204,7 @@ class StoredJournal:
         try:
             await self._store.load(self._session_id, 0)
         except UnknownSession:
-            self._claimed = True
+            self._writer = os.getpid()
             return
         except BaseException:
             await self._store.release(self._session_id)
@@ -248,8 +255,8 @@ class StoredJournal:
     async def close(self) -> None:
         """Finish what was begun, and be the writer no more."""
         await self.settled()
-        if self._claimed:
-            self._claimed = False
+        if self._writer is not None:
+            self._writer = None
             await self._store.release(self._session_id)
 
     async def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -259,7 +266,7 @@ class StoredJournal:
             future = Future[None]()
             self._waiting.append((self._taken, future))
             self._start(loop, urgent=True)
-        await asyncio.wrap_future(future)
+        await asyncio.shield(asyncio.wrap_future(future))
 
     def _start(self, loop: asyncio.AbstractEventLoop, *, urgent: bool) -> None:
         """See to it that what is pending is written; called with the lock held."""

@@ -94,7 +94,8 @@ class RunLedger:
     def _earlier(self, *, queue: bool) -> list[Run]:
         """The runs that go on; raises SessionBusy where a new one may not wait for them."""
         self._open = [run for run in self._open if not run.done.done()]
-        if (busy := next((run for run in self._open if not run.cancelling), None)) is not None and not queue:
+        busy = next((run for run in self._open if not (run.cancelling or run.ended)), None)
+        if busy is not None and not queue:
             raise SessionBusy(
                 f"session {self._session_id} is busy with {busy.id}",
                 hint='wait for it, cancel it, or open the session with on_busy="queue"',

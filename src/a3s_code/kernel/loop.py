@@ -22,6 +22,7 @@ from a3s_code.kernel.pairing import interrupted
 from a3s_code.kernel.ports import ChatModel, Execute, Limits, Modules
 from a3s_code.kernel.state import Run, SessionState
 from a3s_code.kernel.tool import ToolCatalog
+from a3s_code.kernel.validity import sendable
 
 
 class AgentLoop:
@@ -140,7 +141,7 @@ class AgentLoop:
             await self._executor.execute_all(calls, caller, done)
         finally:
             seen = tuple(done.get(index) or interrupted(call) for index, call in enumerate(calls))
-            state.append(Message("tool", seen))
+            state.append(sendable(Message("tool", seen)))
 
     def _check(self, run: Run) -> Execute:
         async def execute(call: ToolCall) -> Observation:

@@ -8,8 +8,9 @@ from typing import Any
 from a3s_code.errors import ModelProtocolError
 from a3s_code.kernel import events, messages
 from a3s_code.kernel.contracts import Usage
-from a3s_code.kernel.messages import Delta, Message, Piece, Reply, Retry
+from a3s_code.kernel.messages import Delta, Piece, Reply, Retry
 from a3s_code.kernel.ports import StreamSanitizer
+from a3s_code.kernel.validity import flaw_of
 
 SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
     messages.TextDelta: events.TextDelta,
@@ -75,11 +76,8 @@ async def read_reply(
 
 def _checked(reply: Reply) -> Reply:
     """The reply, if its parts are what they are declared to be: a model of the host is not type-checked."""
-    message: Any = reply.message
     usage: Any = reply.usage
-    if not isinstance(message, Message) or message.role != "assistant" or not isinstance(usage, Usage):
-        raise ModelProtocolError("the reply holds no assistant message, or no usage")
-    calls: tuple[Any, ...] = message.calls
-    if any(not isinstance(call.name, str) or not isinstance(call.arguments, Mapping) for call in calls):
-        raise ModelProtocolError("a tool call of the reply has no name, or no arguments")
+    flaw = flaw_of(reply.message)
+    if flaw is not None or reply.message.role != "assistant" or not isinstance(usage, Usage):
+        raise ModelProtocolError(f"the reply holds no assistant message, or no usage{f': {flaw}' if flaw else ''}")
     return reply

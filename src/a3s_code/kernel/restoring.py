@@ -154,6 +154,11 @@ class Restoration:
         for call_id in (self._started.keys() | self._cut_off) - self.state.noted.keys():
             if call_id not in self.asked:
                 self.state.unfit[call_id] = INTERRUPTED
+        # A call inside of another cannot be made any more, for the one it is inside of was cut off.
+        history = self._history(None if run.history is None else run.id)
+        calls = {call.id for call in history[-1].calls} if history else set[str]()
+        for call_id in self.asked.keys() - calls:
+            del self.asked[call_id]
         for call_id in self._covered - self.state.unfit.keys():
             self.state.unfit[call_id] = COVERED
 

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -285,7 +286,8 @@ class Run:
             return False
         if not self.cancelling:
             self.cancelling = True
-            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+            with suppress(RuntimeError):  # its event loop was closed under it: nothing of it goes on
+                self.task.get_loop().call_soon_threadsafe(self.task.cancel)
         return True
 
     async def terminate(self) -> bool:
@@ -293,12 +295,11 @@ class Run:
 
         False if it was over, or came to another end before it could be stopped.
         """
-        if not self.cancel():
-            return False
+        stopped = self.cancel()
         if self.held_up:
-            return True
+            return stopped
         await self.wait()
-        return self.status == "cancelled"
+        return stopped and self.status == "cancelled"
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin the work on the running event loop."""

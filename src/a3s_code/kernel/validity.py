@@ -27,6 +27,7 @@ _PLACES: Mapping[Role, tuple[type[Part], ...]] = {
     "assistant": (Text, ToolCall, Reasoning),
     "tool": (Observation,),
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(rf"[a-zA-Z0-9_-]{{1,{LONGEST_NAME}}}")
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _ID = re.compile(rf"[!-~]{{1,{LONGEST_ID}}}")
@@ -41,7 +42,7 @@ def legible(text: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+            text = _SURROGATE.sub("\ufffd", text)
     return text.replace("\0", "\ufffd") if "\0" in text else text
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from a3s_code.errors import ModelError, ModelProtocolError
+from a3s_code.errors import ModelError, ModelProtocolError, ModelTimeout
 from a3s_code.kernel.messages import Delta, Reply
 from a3s_code.kernel.ports import Prompt
 from a3s_code.providers import clients, failures
 from a3s_code.providers.assembly import Assembly
 from a3s_code.providers.endpoint import ModelEndpoint
 from a3s_code.providers.patience import Patience
-from a3s_code.providers.sse import LIMIT, EventReader, ServerEvent
+from a3s_code.providers.sse import BOM, LIMIT, EventReader, ServerEvent
 from a3s_code.providers.wire import loads
 from a3s_code.providers.wire_format import WireFormat
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 COUNTS_SECONDS = 5.0
 REST_SECONDS = 0.25
 REPORT_SECONDS = 5.0
+MOST_BYTES = 4 * LIMIT
+_STREAM_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 # What reading foreign JSON raises where it has another shape than the format says.
 OUT_OF_SHAPE = (ValueError, TypeError, AttributeError, KeyError, IndexError)
 
@@ -44,12 +46,15 @@ class Answer:
         self.patience = Patience(seconds)
         self._begun = self._moved = False
         self._events: EventReader | None = None
+        self._size = 0
         self._body = bytearray()
 
-    @property
-    def complete(self) -> bool:
-        """Whether its own end was seen; what breaks afterwards does not matter."""
-        return self._reader.complete
+    def survives(self, failure: ModelError) -> bool:
+        """Whether it is whole in spite of `failure`, which came after its own end.
+
+        A connection that breaks may have lost what was still to follow; one that only falls silent has not.
+        """
+        return self._reader.complete and (self._reader.ended or isinstance(failure, ModelTimeout))
 
     def begin(self, headers: Mapping[str, str]) -> None:
         """The response is there, its body is not yet."""
@@ -60,12 +65,14 @@ class Answer:
 
     def feed(self, chunk: bytes) -> Sequence[Delta]:
         """What `chunk` brings; raises ModelError where it is an error or is not in the wire format."""
+        if not self._size and chunk.startswith(b"{"):
+            # JSON under the name of a stream.
+            self._events = None
+        self._size += len(chunk)
         if self._events is None:
-            self._body += chunk
-            if len(self._body) > LIMIT:
-                raise self._broken("sent more than 64 MB")
-            self.patience.renew()
-            return ()
+            return self._hoard(chunk)
+        if self._size > MOST_BYTES:
+            raise self._broken("sent more than 256 MB")
         try:
             events = self._events.feed(chunk)
         except ValueError as error:
@@ -76,6 +83,14 @@ class Answer:
         if events:
             self._extend()
         return deltas
+
+    def _hoard(self, chunk: bytes) -> Sequence[Delta]:
+        self._body += chunk
+        if self._size > LIMIT:
+            raise self._broken("sent more than 64 MB")
+        if not chunk.isspace():
+            self.patience.renew()
+        return ()
 
     def finish(self) -> Sequence[Delta | Reply]:
         """The last deltas and the Reply; raises ModelProtocolError where the answer is cut, empty or no answer."""
@@ -102,14 +117,17 @@ class Answer:
     def _event(self, event: ServerEvent) -> Sequence[Delta]:
         if self._reader.ended:
             return ()
-        if event.data == b"[DONE]":
-            self._reader.ended = True
+        if event.data.startswith(b"[DONE]"):
+            self._reader.done()
             return ()
         try:
             payload = loads(event.data)
-            self._moved = self._moved or payload.get("type") != "ping"
+            if payload.get("type") != "ping" and event.name != b"ping" and payload.get("choices") != []:
+                self._moved = True
             return self._reader.event(event.name.decode("utf-8", "replace"), payload)
         except OUT_OF_SHAPE as error:
+            if not event.data.strip():
+                return ()
             raise self._broken(
                 f"sent an event that is not in the wire format: {failures.excerpt(event.data)}"
             ) from error
@@ -131,25 +149,28 @@ class Answer:
             try:
                 deltas += self._event(event)
             except ModelProtocolError as error:
-                if not self.complete:
-                    raise self._broken("cut its answer off") from error
-        if not self.complete:
+                raise self._broken("cut its answer off") from error
+        if not self._reader.complete:
             raise self._broken("cut its answer off")
         return deltas
 
     def _whole(self) -> Sequence[Delta]:
-        media_type = _media_type(self._assembly.headers)
-        if not (media_type == "application/json" or media_type.endswith("+json")):
-            excerpt = failures.excerpt(bytes(self._body))
-            raise self._broken(
-                f"answered with {media_type or 'no content type'} instead of JSON or a stream: {excerpt}"
-            )
-        if not self._body.strip():
+        """An answer in one piece. What it is shows in its first bytes; servers label it wrongly, or not at all."""
+        body = bytes(self._body).removeprefix(BOM).strip()
+        if not body:
             raise self._broken("sent an empty body")
+        if body.startswith(_STREAM_BEGINNINGS):
+            self._events = EventReader()
+            return [*self.feed(bytes(self._body)), *self._last_event()]
+        media_type = _media_type(self._assembly.headers)
+        if not (body.startswith(b"{") or media_type == "application/json" or media_type.endswith("+json")):
+            raise self._broken(
+                f"answered with {media_type or 'no content type'} instead of JSON or a stream: {failures.excerpt(body)}"
+            )
         try:
-            return self._reader.whole(loads(bytes(self._body)))
+            return self._reader.whole(loads(body))
         except OUT_OF_SHAPE as error:
-            raise self._broken(f"sent a body not in the wire format: {failures.excerpt(bytes(self._body))}") from error
+            raise self._broken(f"sent a body not in the wire format: {failures.excerpt(body)}") from error
 
     def _broken(self, what: str) -> ModelProtocolError:
         return failures.broken(self._endpoint, f"{self._endpoint.name} {what}", self._assembly.headers)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from a3s_code.errors import ModelProtocolError
 from a3s_code.kernel.contracts import ModelSettings, Usage
 from a3s_code.kernel.messages import (
     Delta,
@@ -24,7 +26,17 @@ from a3s_code.kernel.tool import ToolSpec
 from a3s_code.providers import failures, spoken
 from a3s_code.providers.assembly import Assembly, Called, Thought
 from a3s_code.providers.endpoint import ModelEndpoint
-from a3s_code.providers.wire import NOTHING_SAID, HeadCache, base64_text, dumps, joined, text_of
+from a3s_code.providers.wire import (
+    NOTHING_SAID,
+    HeadCache,
+    base64_text,
+    count_of,
+    dumps,
+    joined,
+    loads,
+    sent_name,
+    text_of,
+)
 
 DEFAULT_MAX_TOKENS = 8192
 _CACHE = {"type": "ephemeral"}
@@ -52,11 +64,14 @@ class Messages:
         self._key = "anthropic" if endpoint.tool_calls else "anthropic-spoken"
         self._own_key = f"{self._key}:{endpoint.name}"
         self._settings = dumps(_settings(endpoint, settings))[:-1]
+        self._thinks = bool(settings.thinking_budget)
+        self._thoughtless = dumps(_settings(endpoint, replace(settings, thinking_budget=None)))[:-1]
         self._heads = HeadCache(self._head)
 
     def request(self, prompt: Prompt) -> bytes:
         head = self._heads.get(prompt.system, prompt.tools)
-        return b"".join((self._settings, head, b',"messages":[', joined(prompt.messages, self._fragment), b"]}"))
+        settings = self._thoughtless if self._thinks and self._has_foreign_turn(prompt.messages) else self._settings
+        return b"".join((settings, head, b',"messages":[', joined(prompt.messages, self.fragment), b"]}"))
 
     def reader(self, assembly: Assembly) -> MessagesReader:
         return MessagesReader(assembly)
@@ -76,7 +91,18 @@ class Messages:
             head += b',"system":' + dumps([{"type": "text", "text": system, "cache_control": _CACHE}])
         return head
 
-    def _fragment(self, message: Message) -> bytes:
+    def _has_foreign_turn(self, messages: Sequence[Message]) -> bool:
+        """Whether the results that a request ends with answer a turn that does not begin with this model's own thought.
+
+        A model that thinks takes no such turn; another model began it, and this one goes on without thinking.
+        """
+        if len(messages) < 2 or messages[-1].role != "tool":
+            return False
+        first = next(iter(messages[-2].parts), None)
+        return not (isinstance(first, Reasoning) and first.block and first.model == self._endpoint.name)
+
+    def fragment(self, message: Message) -> bytes:
+        """One message as it stands in every request."""
         wire = message.wire
         found = wire.get(self._key) or wire.get(self._own_key)
         if found is None:
@@ -89,7 +115,11 @@ class Messages:
             message = spoken.speak(message)
         if message.role != "assistant" and len(message.parts) == 1 and isinstance(part := message.parts[0], Text):
             return dumps({"role": "user", "content": part.text if part.text.strip() else NOTHING_SAID})
-        blocks = [block for part in message.parts if (block := self._block(part)) is not None]
+        parts = list(message.parts)
+        # No message may end in a thought.
+        while parts and isinstance(parts[-1], Reasoning):
+            parts.pop()
+        blocks = [block for part in parts if (block := self._block(part)) is not None]
         role = b"assistant" if message.role == "assistant" else b"user"
         content = b",".join(blocks) or dumps({"type": "text", "text": NOTHING_SAID})
         return b'{"role":"' + role + b'","content":[' + content + b"]}"
@@ -101,9 +131,9 @@ class Messages:
             case Image():
                 return dumps(_image(part))
             case Reasoning(model=model, block=block):
-                return block.encode() if block and model == self._endpoint.name else None
-            case ToolCall():
-                return dumps({"type": "tool_use", "id": _id(part.id), "name": part.name, "input": dict(part.arguments)})
+                return block.encode() if block and model == self._endpoint.name and _is_thought(block) else None
+            case ToolCall(call_id, name, values):
+                return dumps({"type": "tool_use", "id": _id(call_id), "name": sent_name(name), "input": dict(values)})
             case Observation():
                 return dumps(_result(part))
             case _:
@@ -111,37 +141,56 @@ class Messages:
 
 
 class MessagesReader:
-    """Reads one answer in the Messages format."""
+    """Reads one answer in the Messages format. Its end is message_stop, and by then each call must be closed."""
 
     def __init__(self, assembly: Assembly) -> None:
         self.complete = False
         self.ended = False
         self._assembly = assembly
+        self._open: dict[int, str] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._slots: dict[int, Thought | Called] = {}
 
     def event(self, name: str, payload: dict[str, Any]) -> Sequence[Delta]:
         match payload.get("type") or name:
             case "content_block_delta":
-                return self._delta(payload.get("index", 0), payload.get("delta") or {})
+                return self._delta(payload.get("index") or 0, payload.get("delta") or {})
             case "content_block_start":
-                return self._start(payload.get("index", 0), payload.get("content_block") or {})
+                return self._start(payload.get("index") or 0, payload.get("content_block") or {})
             case "content_block_stop":
-                self._close(payload.get("index", 0))
+                self._close(payload.get("index") or 0)
             case "message_start":
-                message = payload.get("message") or {}
-                self._assembly.answer_id = message.get("id")
-                self._count(message.get("usage"))
+                self._begin(payload.get("message") or {})
             case "message_delta":
                 self._stop((payload.get("delta") or {}).get("stop_reason"))
                 self._count(payload.get("usage"))
             case "message_stop":
-                self.complete = self.ended = True
-            case "error":
-                raise failures.from_report(self._assembly.endpoint, payload, self._assembly.headers)
-            case _:
-                pass
+                self._end()
+            case kind:
+                if kind == "error" or payload.get("error"):
+                    raise failures.from_report(self._assembly.endpoint, payload, self._assembly.headers)
         return ()
+
+    def done(self) -> None:
+        self.ended = True
+
+    def _begin(self, message: dict[str, Any]) -> None:
+        if self._assembly.begun:
+            raise self._broken("began its answer a second time")
+        self._assembly.answer_id = message.get("id")
+        self._count(message.get("usage"))
+
+    def _end(self) -> None:
+        if "tool_use" in self._open.values():
+            raise self._broken("ended its answer inside a call")
+        for index in list(self._open):
+            self._close(index)
+        self.complete = self.ended = True
+
+    def _broken(self, what: str) -> ModelProtocolError:
+        return failures.broken(
+            self._assembly.endpoint, f"{self._assembly.endpoint.name} {what}", self._assembly.headers
+        )
 
     def whole(self, payload: dict[str, Any]) -> Sequence[Delta]:
         assembly = self._assembly
@@ -149,7 +198,7 @@ class MessagesReader:
             raise failures.from_report(assembly.endpoint, payload, assembly.headers)
         blocks = payload.get("content")
         if not isinstance(blocks, list):
-            raise failures.broken(assembly.endpoint, f"{assembly.endpoint.name} sent no content", assembly.headers)
+            raise self._broken("sent no content")
         assembly.answer_id = payload.get("id")
         deltas: list[Delta] = []
         for index, block in enumerate(blocks):
@@ -161,11 +210,15 @@ class MessagesReader:
         return deltas
 
     def _start(self, index: int, block: dict[str, Any]) -> Sequence[Delta]:
-        match block.get("type"):
+        kind = block.get("type")
+        if "tool_use" in (kind, self._open.get(index)) and index in self._open:
+            raise self._broken("began a block inside another one")
+        self._open[index] = str(kind)
+        match kind:
             case "text":
                 return self._assembly.text(text_of(block.get("text")))
             case "tool_use":
-                call = self._slots[index] = self._assembly.call(block.get("id") or "", block.get("name") or "")
+                call = self._slots[index] = self._assembly.call(str(block.get("id") or ""), text_of(block.get("name")))
                 if block.get("input"):
                     written = dumps(block["input"]).decode()
                     call.pieces.append(written)
@@ -181,7 +234,10 @@ class MessagesReader:
         return ()
 
     def _delta(self, index: int, delta: dict[str, Any]) -> Sequence[Delta]:
-        match delta.get("type"):
+        kind = delta.get("type")
+        if index not in self._open:
+            raise self._broken("sent a piece of a block that is not open")
+        match kind:
             case "text_delta":
                 return self._assembly.text(text_of(delta.get("text")))
             case "input_json_delta":
@@ -203,6 +259,7 @@ class MessagesReader:
         return ()
 
     def _close(self, index: int) -> None:
+        self._open.pop(index, None)
         block = self._blocks.pop(index, None)
         thought = self._slots.get(index)
         if block is None or not isinstance(thought, Thought):
@@ -215,22 +272,23 @@ class MessagesReader:
         if reason is not None:
             self._assembly.stop = _STOPS.get(reason, "end")
 
-    def _count(self, usage: dict[str, Any] | None) -> None:
+    def _count(self, usage: Any) -> None:
         """Later counts are totals and replace earlier ones; what a later one leaves out stays."""
-        if not usage:
+        if not isinstance(usage, dict):
             return
         known = self._assembly.usage
         self._assembly.usage = Usage(
-            usage.get("input_tokens") or known.input_tokens,
-            usage.get("output_tokens") or known.output_tokens,
-            usage.get("cache_read_input_tokens") or known.cache_read_tokens,
-            usage.get("cache_creation_input_tokens") or known.cache_write_tokens,
+            count_of(usage.get("input_tokens")) or known.input_tokens,
+            count_of(usage.get("output_tokens")) or known.output_tokens,
+            count_of(usage.get("cache_read_input_tokens")) or known.cache_read_tokens,
+            count_of(usage.get("cache_creation_input_tokens")) or known.cache_write_tokens,
         )
 
 
 def _settings(endpoint: ModelEndpoint, settings: ModelSettings) -> dict[str, Any]:
     body: dict[str, Any] = {"model": endpoint.model, "max_tokens": settings.max_output_tokens or DEFAULT_MAX_TOKENS}
-    if settings.temperature is not None:
+    # A model that thinks takes no temperature.
+    if settings.temperature is not None and not settings.thinking_budget:
         body["temperature"] = settings.temperature
     if settings.thinking_budget:
         body["thinking"] = {"type": "enabled", "budget_tokens": settings.thinking_budget}
@@ -245,6 +303,14 @@ def _settings(endpoint: ModelEndpoint, settings: ModelSettings) -> dict[str, Any
 def _id(call_id: str) -> str:
     """The id as this API allows it; other providers' ids may hold dots and colons."""
     return _FOREIGN_ID.sub("_", call_id) or "call"
+
+
+def _is_thought(block: str) -> bool:
+    """Whether a model's own block is one of this format: the same model may have been asked in the other one."""
+    try:
+        return loads(block).get("type") in ("thinking", "redacted_thinking")
+    except (ValueError, AttributeError):
+        return False
 
 
 def _image(image: Image) -> dict[str, Any]:

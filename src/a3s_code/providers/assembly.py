@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from a3s_code.errors import ModelProtocolError
 from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.messages import Delta, Message, Part, Reasoning, Reply, StopReason, Text, TextDelta, ToolCall
 from a3s_code.kernel.ports import Prompt
@@ -13,7 +14,7 @@ from a3s_code.providers import failures
 from a3s_code.providers.endpoint import ModelEndpoint
 from a3s_code.providers.printed import PrintedCall
 from a3s_code.providers.textual import PrintedCalls
-from a3s_code.providers.wire import arguments, dumps, estimated_tokens, prompt_estimate
+from a3s_code.providers.wire import SENT_AS_IT_IS, arguments, dumps, estimated_tokens, prompt_estimate
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class Assembly:
     def __init__(self, endpoint: ModelEndpoint, prompt: Prompt, request: bytes) -> None:
         self.endpoint = endpoint
         self.headers: Mapping[str, str] = {}
-        self.stop: StopReason = "end"
+        self.stop: StopReason | None = None
         self.usage = Usage()
         self.answer_id: str | None = None
         self._prompt = prompt
@@ -96,7 +97,10 @@ class Assembly:
         return call
 
     def finish(self) -> tuple[Sequence[Delta], Reply]:
-        """The last deltas and the Reply; raises ModelProtocolError where the answer holds nothing at all."""
+        """The last deltas and the Reply; raises ModelProtocolError where something of the answer must be missing.
+
+        An answer that stopped by itself and says nothing is a Reply with an empty message.
+        """
         parts = self._parts()
         tail: Sequence[Delta] = ()
         if self._printed is not None:
@@ -105,14 +109,23 @@ class Assembly:
             tail = (TextDelta(rest),) if rest else ()
             if printed:
                 parts = self._recovered(parts, "".join(self._shown) + rest, printed)
-        stop = self.stop
-        if stop in ("end", "tool_calls"):
-            stop = "tool_calls" if any(isinstance(part, ToolCall) for part in parts) else "end"
         message = Message("assistant", tuple(parts))
-        if stop == "end" and not any(isinstance(part, Reasoning) for part in parts) and not message.text.strip():
-            raise failures.broken(self.endpoint, f"{self.endpoint.name} gave an empty reply", self.headers)
         number = failures.request_id(self.headers) or self.answer_id
-        return tail, Reply(message, stop, self._usage(message), self.endpoint.name, number)
+        return tail, Reply(message, self._stop(parts), self._usage(message), self.endpoint.name, number)
+
+    def _stop(self, parts: Sequence[Part]) -> StopReason:
+        if self.stop not in (None, "end", "tool_calls"):
+            return self.stop
+        if any(isinstance(part, ToolCall) for part in parts):
+            return "tool_calls"
+        if self.stop is None and not parts:
+            raise self._broken("gave an empty reply and no reason for it")
+        if self.stop == "tool_calls" and (self._prompt.tools or not parts):
+            raise self._broken("stopped for tool calls and sent none")
+        return "end"
+
+    def _broken(self, what: str) -> ModelProtocolError:
+        return failures.broken(self.endpoint, f"{self.endpoint.name} {what}", self.headers)
 
     def _parts(self) -> list[Part]:
         parts: list[Part] = []
@@ -123,7 +136,12 @@ class Assembly:
                 case Thought(pieces, block):
                     parts.append(Reasoning("".join(pieces), self.endpoint.name, block))
                 case Called(call_id, name, pieces, extra):
+                    if not name:
+                        raise self._broken("sent a call without a name")
                     values, malformed = arguments("".join(pieces))
+                    if not pieces and slot is self._slots[-1] and self.stop not in (None, "end", "tool_calls"):
+                        # The answer broke off where the arguments were to begin.
+                        malformed = ""
                     call = ToolCall(self._unique(call_id), name, values, malformed)
                     if extra is not None:
                         wanted = b'{"call":' + dumps(call.id) + b',"extra_content":' + extra.encode() + b"}"
@@ -140,7 +158,7 @@ class Assembly:
 
     def _unique(self, call_id: str) -> str:
         """`call_id`, unless it is missing or stands in this conversation already: results are told apart by it."""
-        if call_id and call_id not in self._ids and b'"id":' + dumps(call_id) not in self._request:
+        if call_id and call_id not in self._ids and not self._used(call_id):
             self._ids.add(call_id)
             return call_id
         if not self._seed:
@@ -148,6 +166,13 @@ class Assembly:
         made = f"call_{self._seed}_{len(self._ids)}"
         self._ids.add(made)
         return made
+
+    def _used(self, call_id: str) -> bool:
+        if b'"id":' + dumps(call_id) in self._request:
+            return True
+        # Such an id stands in the request as the provider takes it, not as it came.
+        respelled = self.endpoint.provider == "mistral" or not SENT_AS_IT_IS.fullmatch(call_id)
+        return respelled and any(call.id == call_id for message in self._prompt.messages for call in message.calls)
 
     def _usage(self, message: Message) -> Usage:
         """What the provider counted; what it left out is estimated, and the whole then marked so."""

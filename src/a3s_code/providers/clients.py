@@ -48,6 +48,7 @@ class Client:
         """The request that brings `body`; to connect and to write may take `seconds` each."""
         import httpx2
 
+        _retire_spoiled(self.http)
         draft = self.draft
         # Reading has no limit here: the answer's own patience bounds it.
         limits = {"connect": min(seconds, CONNECT_SECONDS), "read": None, "write": seconds, "pool": None}
@@ -148,10 +149,26 @@ def transport_failure(error: Exception) -> tuple[str, str] | None:
     return None
 
 
+def _retire_spoiled(http: httpx2.AsyncClient) -> None:
+    """Let no connection be used again that holds more than its answers: the rest would be taken for the next one.
+
+    The HTTP client looks for such bytes at the socket, but not among those it has read, and nothing public shows them.
+    """
+    for transport in (http._transport, *http._mounts.values()):
+        for connection in getattr(getattr(transport, "_pool", None), "connections", ()):
+            inner: Any = connection
+            while inner is not None and not hasattr(inner, "_h11_state"):
+                inner = getattr(inner, "_connection", None)
+            if inner is not None and inner.is_idle() and inner._h11_state.trailing_data[0]:
+                inner._expire_at = 0.0
+
+
 def _words(error: BaseException) -> str:
     """The innermost reason a chain of errors gives: what the system said, not the layers above it."""
     inner: BaseException = error
     while (below := inner.__cause__ or inner.__context__) is not None:
+        if isinstance(below, LookupError):
+            break  # an empty queue of the layer below, no reason
         inner = below
     if isinstance(inner, OSError) and inner.errno:
         return os.strerror(inner.errno) if inner.errno > 0 else str(inner.strerror)

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from a3s_code.errors import (
+    ContextOverflow,
     ModelAuthError,
     ModelError,
     ModelProtocolError,
@@ -19,7 +20,7 @@ from a3s_code.errors import (
 )
 from a3s_code.providers.endpoint import LOCAL, ModelEndpoint
 
-OVERFLOW_HINT = "the conversation no longer fits into the model's context window: compact it"
+_OVERFLOW_HINT = "the conversation no longer fits into the model's context window: compact it"
 _EXCERPT = 600
 _STATUS_BY_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
@@ -43,9 +44,12 @@ _STATUS_BY_TYPE: Mapping[str, int] = {
     "overloaded_error": 529,
 }
 _QUOTA = re.compile(
-    r"insufficient_quota|exceeded_current_quota|billing|credit balance|insufficient (?:balance|credit|fund)|余额不足",
+    r"insufficient_quota|current[ _]quota|billing_|billing details|credit balance"
+    r"|insufficient (?:balance|credit|fund)|余额不足",
     re.IGNORECASE,
 )
+# Providers call what is used up for this minute a quota too, but then they say when there is more.
+_RENEWED = re.compile(r"(?:retry|try again) (?:in|after) \d", re.IGNORECASE)
 _OVERFLOW = re.compile(
     r"context_length_exceeded|exceed_context_size|prompt is too long|maximum context|context window|context length"
     r"|available context size|reduce the length of the|too many tokens in the (?:prompt|request)",
@@ -116,11 +120,6 @@ def from_transport(endpoint: ModelEndpoint, kind: str, detail: str, *, answering
     return ModelUnavailable(f"cannot reach {where}: {detail or 'the connection broke'}", provider=provider, hint=hint)
 
 
-def overflowed(error: ModelError) -> bool:
-    """Whether the provider refused a request because the conversation is too long for the model."""
-    return isinstance(error, ModelRequestError) and error.hint == OVERFLOW_HINT
-
-
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's id of a request, from the headers of its response."""
     return headers.get("request-id") or headers.get("x-request-id")
@@ -144,8 +143,9 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 def _build(endpoint: ModelEndpoint, status: int, kind: str, message: str, headers: Mapping[str, str]) -> ModelError:
     message = endpoint.redact(message)
     provider, number = endpoint.provider, request_id(headers)
-    exhausted = status in (402, 429) and (status == 402 or bool(_QUOTA.search(f"{kind} {message}")))
-    if exhausted or status == 429:
+    said = f"{kind} {message}"
+    if status in (402, 429):
+        exhausted = status == 402 or bool(_QUOTA.search(said) and not _RENEWED.search(message))
         return ModelRateLimit(
             message,
             provider=provider,
@@ -157,28 +157,35 @@ def _build(endpoint: ModelEndpoint, status: int, kind: str, message: str, header
             if exhausted
             else "wait, or ask less often",
         )
-    failure: type[ModelError] = ModelRequestError
+    hint = _hint(endpoint, status)
     if status in (408, 409) or status >= 500:
-        failure = ModelUnavailable
-    elif status in (401, 403):
-        failure = ModelAuthError
-    hint = _hint(endpoint, status, f"{kind} {message}")
+        return ModelUnavailable(
+            message,
+            provider=provider,
+            status=status,
+            request_id=number,
+            retry_after=retry_after(headers),
+            hint=hint,
+        )
+    failure: type[ModelError] = ModelAuthError if status in (401, 403) else ModelRequestError
+    if status in (400, 413, 422) and _OVERFLOW.search(said):
+        failure, hint = ContextOverflow, _OVERFLOW_HINT
     return failure(message, provider=provider, status=status, request_id=number, hint=hint)
 
 
-def _hint(endpoint: ModelEndpoint, status: int, text: str) -> str | None:
+def _hint(endpoint: ModelEndpoint, status: int) -> str | None:
     if status == 401:
         return f"give a valid key of {endpoint.provider} in {endpoint.variable}"
     if status == 403:
         return f"the key in {endpoint.variable} has no right to this model"
     if status == 404:
         return f"check the model name {endpoint.model!r} and base_url {endpoint.shown_url}"
+    if status == 413:
+        return "the request is too large: compact the conversation, or send less and smaller images"
     if status in (301, 302, 303, 307, 308):
         return "write the address it redirects to as base_url"
     if status >= 500:
         return f"{endpoint.provider} is in trouble: try again later"
-    if status == 413 or _OVERFLOW.search(text):
-        return OVERFLOW_HINT
     return None
 
 

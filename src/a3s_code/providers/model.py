@@ -62,7 +62,7 @@ class HttpModel:
             failure = answer.failure(error)
             if failure is None:
                 raise
-            if not answer.complete:
+            if not answer.survives(failure):
                 raise failure from error
         finally:
             answer.patience.close()

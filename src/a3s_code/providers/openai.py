@@ -14,9 +14,10 @@ from a3s_code.providers import spoken
 from a3s_code.providers.assembly import Assembly
 from a3s_code.providers.completion import CompletionReader
 from a3s_code.providers.endpoint import ModelEndpoint
-from a3s_code.providers.wire import NO_OUTPUT, NOTHING_SAID, HeadCache, base64_text, dumps, joined, loads
+from a3s_code.providers.wire import NO_OUTPUT, NOTHING_SAID, HeadCache, base64_text, dumps, joined, loads, sent_name
 
 _NINE = re.compile(r"[a-zA-Z0-9]{9}")
+_LONGEST_ID = 40
 
 
 class ChatCompletions:
@@ -33,7 +34,7 @@ class ChatCompletions:
 
     def request(self, prompt: Prompt) -> bytes:
         head = self._heads.get(prompt.system, prompt.tools)
-        messages = joined(prompt.messages, self._fragment)
+        messages = joined(prompt.messages, self.fragment)
         return b"".join((self._settings, head if messages else head.rstrip(b","), messages, b"]}"))
 
     def reader(self, assembly: Assembly) -> CompletionReader:
@@ -55,7 +56,8 @@ class ChatCompletions:
         head += b',"messages":['
         return head + dumps({"role": "system", "content": system}) + b"," if system else head
 
-    def _fragment(self, message: Message) -> bytes:
+    def fragment(self, message: Message) -> bytes:
+        """One message as it stands in every request: one object or, for results, several."""
         wire = message.wire
         found = wire.get(self._key) or wire.get(self._own_key)
         if found is None:
@@ -85,7 +87,7 @@ class ChatCompletions:
             {
                 "id": self._id(call.id),
                 "type": "function",
-                "function": {"name": call.name, "arguments": dumps(call.arguments).decode()},
+                "function": {"name": sent_name(call.name), "arguments": dumps(call.arguments).decode()},
                 **extras.get(call.id, {}),
             }
             for call in calls
@@ -98,7 +100,8 @@ class ChatCompletions:
         for part in message.parts:
             if isinstance(part, Reasoning) and part.block and part.model == self._endpoint.name:
                 block = loads(part.block)
-                extras[block["call"]] = {"extra_content": block["extra_content"]}
+                if "extra_content" in block:
+                    extras[block["call"]] = {"extra_content": block["extra_content"]}
         return extras
 
     def _results(self, message: Message) -> list[dict[str, Any]]:
@@ -119,9 +122,13 @@ class ChatCompletions:
         return spelled
 
     def _id(self, call_id: str) -> str:
-        if self._nine and not _NINE.fullmatch(call_id):
-            return hashlib.sha256(call_id.encode()).hexdigest()[:9]
-        return call_id
+        if self._nine:
+            return call_id if _NINE.fullmatch(call_id) else _digest(call_id)[:9]
+        return call_id if 0 < len(call_id) <= _LONGEST_ID else f"call_{_digest(call_id)[:32]}"
+
+
+def _digest(call_id: str) -> str:
+    return hashlib.sha256(call_id.encode("utf-8", "replace")).hexdigest()
 
 
 def _settings(endpoint: ModelEndpoint, settings: ModelSettings) -> dict[str, Any]:

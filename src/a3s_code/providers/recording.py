@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from a3s_code.errors import ModelError
-from a3s_code.kernel.messages import Delta, Reply
+from a3s_code.kernel.messages import Piece, Reply
 from a3s_code.kernel.ports import ChatModel, Prompt
 from a3s_code.providers.transcript import FORMAT, Places, digest, plain_reply, plain_request
 
@@ -34,7 +34,7 @@ class RecordingModel:
     def name(self) -> str:
         return self._model.name
 
-    async def stream(self, prompt: Prompt) -> AsyncIterator[Delta | Reply]:
+    async def stream(self, prompt: Prompt) -> AsyncIterator[Piece]:
         """As ChatModel.stream of the recorded model; a ModelError is recorded too."""
         exchange = self._begin(plain_request(prompt, self._places))
         pieces = self._model.stream(prompt)

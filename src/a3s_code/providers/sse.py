@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 LIMIT = 64 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 class ServerEvent(NamedTuple):
@@ -60,10 +60,10 @@ class EventReader:
         return [] if event is None else [event]
 
     def _skip_mark(self) -> bool:
-        if len(self._buffer) < len(_BOM) and _BOM.startswith(bytes(self._buffer)):
+        if len(self._buffer) < len(BOM) and BOM.startswith(bytes(self._buffer)):
             return False
-        if self._buffer.startswith(_BOM):
-            del self._buffer[: len(_BOM)]
+        if self._buffer.startswith(BOM):
+            del self._buffer[: len(BOM)]
         self._started = True
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -15,7 +16,13 @@ BYTES_PER_TOKEN = 3.6
 TOKENS_PER_IMAGE = 1500
 NOTHING_SAID = "(no text)"
 NO_OUTPUT = "(no output)"
+SENT_AS_IT_IS = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+"""An id of a call that every provider takes."""
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 _KEPT_HEADS = 8
+# An escaped backslash before it makes it text.
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class HeadCache:
@@ -36,8 +43,10 @@ class HeadCache:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON in UTF-8; half surrogate pairs, which UTF-8 cannot hold, become U+FFFD."""
+    """Compact JSON in UTF-8; NUL, and half surrogate pairs, which UTF-8 cannot hold, become U+FFFD."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    if "\\u0000" in text:
+        text = _NUL.sub("\\1\ufffd", text)
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -64,6 +73,11 @@ def _json_reader() -> Callable[..., Any]:
     return from_json
 
 
+def count_of(value: Any) -> int:
+    """A number of tokens in an answer; 0 where something else stands in its place, for no answer is lost by it."""
+    return int(value) if isinstance(value, int | float) and value > 0 else 0
+
+
 def text_of(value: Any) -> str:
     """A piece of text in an answer; raises TypeError where something else stands in its place."""
     if not isinstance(value, str | None):
@@ -80,6 +94,11 @@ def arguments(text: str) -> tuple[dict[str, Any], str | None]:
     except ValueError:
         return {}, text
     return (value, None) if isinstance(value, dict) else ({}, text)
+
+
+def sent_name(name: str) -> str:
+    """The name of a called tool as every provider takes it: a model may have invented one that none does."""
+    return name if _NAME.fullmatch(name) else _FOREIGN.sub("_", name)[:64] or "unnamed"
 
 
 def base64_text(image: Image) -> str:

@@ -13,7 +13,8 @@ from a3s_code.providers.assembly import Assembly
 class WireReader(Protocol):
     """Reads one answer of a wire format into an Assembly. Both verbs may raise ModelError.
 
-    `complete` says that the answer's own end was seen, `ended` that nothing more can follow.
+    `complete` says that the answer's own end was seen, `ended` that nothing more can follow it: what breaks afterwards
+    does no harm.
     """
 
     complete: bool
@@ -25,6 +26,10 @@ class WireReader(Protocol):
 
     def whole(self, payload: dict[str, Any]) -> Sequence[Delta]:
         """An answer that came in one piece."""
+        ...
+
+    def done(self) -> None:
+        """The mark `[DONE]` in a stream."""
         ...
 
 

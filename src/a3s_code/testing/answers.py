@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -66,7 +67,8 @@ def _block(part: Part) -> dict[str, Any]:
         case Reasoning(block=str(block)):
             return dict(json.loads(block))
         case Reasoning(text):
-            return {"type": "thinking", "thinking": text, "signature": ""}
+            signature = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+            return {"type": "thinking", "thinking": text, "signature": signature}
         case _:
             raise TypeError(f"an answer holds no {type(part).__name__}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,13 +14,15 @@ from http.client import responses
 from types import TracebackType
 from typing import Any, Self
 
+from a3s_code.kernel.messages import Reply
 from a3s_code.providers.endpoint import Api, ModelEndpoint
 from a3s_code.providers.scripted import ScriptItem, as_reply
 from a3s_code.providers.wire import dumps, loads
 from a3s_code.testing import answers
+from a3s_code.testing.validation import violations
 
 Chunking = int | Sequence[int] | random.Random | None
-_SSE = "text/event-stream"
+SSE = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,23 @@ class Canned:
     @classmethod
     def sse(cls, *chunks: bytes | float, cut: bool = False) -> Canned:
         """A stream of these raw pieces."""
-        return cls(content_type=_SSE, chunks=chunks, cut=cut)
+        return cls(content_type=SSE, chunks=chunks, cut=cut)
 
 
-Answering = Canned | ScriptItem
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A response byte by byte, the head of HTTP included; a number among the pieces is a pause in seconds.
+
+    Then the connection closes, with `reset` as that of a process that dies; with `keep` it stays open.
+    """
+
+    pieces: Sequence[bytes | float]
+    reset: bool = False
+    keep: bool = False
+
+
+Response = Canned | Raw
+Answering = Response | ScriptItem
 Script = Iterable[Answering] | Callable[[LoopbackRequest], Answering]
 
 
@@ -79,16 +96,21 @@ class LoopbackServer:
     The script is a list of answers, one a request, or a function that gives one for each request. An answer is what
     ScriptedModel takes, sent whole or streamed as the request asks, or a Canned response. `chunking` cuts streamed
     bodies: into pieces of one size, of these sizes in turn, or of sizes that a seeded random.Random draws.
+
+    A request that a real provider would refuse is refused with status 400, kept in `violations`, and uses up no answer,
+    unless `strict` is False.
     """
 
-    def __init__(self, script: Script = (), *, chunking: Chunking = None) -> None:
+    def __init__(self, script: Script = (), *, chunking: Chunking = None, strict: bool = True) -> None:
         self._answer: Callable[[LoopbackRequest], Answering] = script if callable(script) else _in_order(list(script))
         self._chunking = chunking
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="a3s-loopback", daemon=True)
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
+        self._strict = strict
         self.requests: list[LoopbackRequest] = []
+        self.violations: list[str] = []
         self.root_url = ""
 
     @property
@@ -140,21 +162,28 @@ class LoopbackServer:
         for connection in list(self._connections):
             connection.drop()
 
-    def respond(self, request: LoopbackRequest) -> Canned:
+    def respond(self, request: LoopbackRequest) -> Response:
         """The response to `request`, which is recorded."""
         self.requests.append(request)
         if request.api is None or request.method != "POST":
             return _refusal(404, f"nothing is served at {request.method} {request.path}")
+        if self._strict and (found := violations(request.api, request.body)):
+            self.violations += (f"request {request.number}: {fault}" for fault in found)
+            return _refusal(400, "; ".join(found))
         answer: Any = self._answer(request)
         while callable(answer):
             answer = answer(request)
-        if isinstance(answer, Canned):
+        if isinstance(answer, Canned | Raw):
             return answer
-        reply = as_reply(answer, request, len(request.body), "loopback/test")
+        return self.answer(request, as_reply(answer, request, len(request.body), "loopback/test"))
+
+    def answer(self, request: LoopbackRequest, reply: Reply) -> Response:
+        """`reply` as a response to `request`, whole or streamed as it asks."""
+        assert request.api is not None
         if not request.json.get("stream"):
             return Canned(answers.whole(reply, request.api, request.number))
         body = answers.streamed(reply, request.api, request.number)
-        return Canned(content_type=_SSE, chunks=_cut(body, self._chunking))
+        return Canned(content_type=SSE, chunks=_cut(body, self._chunking))
 
 
 class _Connection(asyncio.Protocol):
@@ -210,7 +239,7 @@ class _Connection(asyncio.Protocol):
                 response = self._server.respond(request)
             except Exception as error:  # noqa: BLE001 - a script's own exception must reach the test, as an answer
                 response = _refusal(400, f"the script raised {type(error).__name__}: {error}")
-            if response.delay or any(isinstance(chunk, float | int) for chunk in response.chunks or ()):
+            if _is_slow(response):
                 self.sending = asyncio.get_running_loop().create_task(self._send_slowly(response))
                 return
             for piece in _pieces(response):
@@ -220,8 +249,8 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(piece)
             self._sent(response)
 
-    async def _send_slowly(self, response: Canned) -> None:
-        await asyncio.sleep(response.delay)
+    async def _send_slowly(self, response: Response) -> None:
+        await asyncio.sleep(response.delay if isinstance(response, Canned) else 0)
         for piece in _pieces(response):
             if self._transport.is_closing():
                 return
@@ -233,19 +262,35 @@ class _Connection(asyncio.Protocol):
         self._sent(response)
         self._answer_next()
 
-    def _sent(self, response: Canned) -> None:
+    def _sent(self, response: Response) -> None:
         self._current = None
-        if response.cut or response.status is None:
+        if isinstance(response, Canned):
+            if response.cut or response.status is None:
+                self._transport.close()
+        elif response.reset:
+            connected: socket.socket = self._transport.get_extra_info("socket")
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
+        elif not response.keep:
             self._transport.close()
 
 
-def _pieces(response: Canned) -> Iterator[bytes | float]:
+def _is_slow(response: Response) -> bool:
+    if isinstance(response, Canned) and response.delay:
+        return True
+    pieces = (response.chunks or ()) if isinstance(response, Canned) else response.pieces
+    return any(isinstance(piece, float | int) for piece in pieces)
+
+
+def _pieces(response: Response) -> Iterator[bytes | float]:
+    if isinstance(response, Raw):
+        yield from response.pieces
+        return
     if response.status is None:
         return
-    head = [
-        f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}",
-        f"content-type: {response.content_type}",
-    ]
+    head = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Unknown')}"]
+    if response.content_type:
+        head.append(f"content-type: {response.content_type}")
     head += [f"{name}: {value}" for name, value in response.headers.items()]
     if response.chunks is None:
         head.append(f"content-length: {len(response.body) + (1 if response.cut else 0)}")

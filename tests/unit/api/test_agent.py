@@ -11,7 +11,7 @@ from a3s_code import Agent, PermissionPolicy
 from a3s_code.errors import ConfigError, MissingCredential, ModelUnavailable
 from a3s_code.kernel.contracts import Price, Usage
 from a3s_code.kernel.messages import Message, Reply, Text, ToolCall
-from a3s_code.testing import LoopbackServer, ScriptedModel
+from a3s_code.testing import FakeClock, LoopbackServer, ScriptedModel
 
 
 def test_permissions_and_checks_of_the_configuration_hold(tmp_path: Path) -> None:
@@ -103,10 +103,11 @@ def test_a_server_that_is_down_is_a_typed_error_that_names_the_address_and_keeps
     with LoopbackServer([]) as server:
         url = server.base_url
     with Agent.create(f'default_model = "vllm/m"\nproviders "vllm" {{ base_url = "{url}" }}') as agent:
-        session = agent.session(tmp_path)
+        session = agent.session(tmp_path, clock=(clock := FakeClock()))
         with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1") as raised:
             session.send("hello")
     assert raised.value.retryable
+    assert len(clock.slept) == 7
     assert raised.value.result.status == "failed"
     assert [message.text for message in session.history()] == ["hello"]
 

@@ -18,7 +18,7 @@ from a3s_code.errors import HarnessError, ModelProtocolError, UsageError
 from a3s_code.kernel.contracts import Effect, Usage, Verification
 from a3s_code.kernel.messages import Message, Observation, Reply, Text, TextDelta, ToolCall
 from a3s_code.kernel.tool import ToolContext, ToolOutput, ToolSpec
-from a3s_code.testing import ScriptedModel
+from a3s_code.testing import FakeClock, ScriptedModel
 
 ALLOW_ALL = PermissionPolicy(default_decision="allow")
 
@@ -151,7 +151,7 @@ def test_a_model_that_misbehaves_fails_the_run_with_a_protocol_error(agent: Agen
             for piece in ODD_STREAMS[name]:
                 yield piece
 
-    session = agent.session(tmp_path, model=OddModel())
+    session = agent.session(tmp_path, model=OddModel(), clock=FakeClock())
     with pytest.raises(ModelProtocolError) as raised:
         session.send("go")
     assert raised.value.result.status == "failed"

@@ -54,7 +54,7 @@ def test_streamed_text_is_the_sent_text(api: str, offered: bool, ask: Any, piece
         size = generator.choice([1, 1, 2, 3, 7, 40, 400])
         cut.append(body[:size])
         body = body[size:]
-    tools = (ToolSpec("read", "", {}),) if offered else ()
+    tools = (ToolSpec("read", "", {"type": "object"}),) if offered else ()
     with LoopbackServer([Canned.sse(*cut)]) as server:
         heard = asyncio.run(ask(server.endpoint(api), Prompt("", [Message.user("hi")], tools)))
     assert heard.text == heard.reply.message.text == "".join(pieces)
@@ -73,7 +73,7 @@ def test_one_byte_at_a_time_is_no_trouble(api: str, ask: Any) -> None:
 def test_a_printed_call_leaves_the_text_and_the_rest_is_exact(api: str, stream: bool, ask: Any) -> None:
     printed = 'First\n    this.\n```json\n{"name": "read", "arguments": {"path": "a"}}\n```\nThen that.'
     with LoopbackServer([printed, printed], chunking=random.Random(3)) as server:
-        prompt = Prompt("", [Message.user("hi")], (ToolSpec("read", "", {}),))
+        prompt = Prompt("", [Message.user("hi")], (ToolSpec("read", "", {"type": "object"}),))
         heard = asyncio.run(ask(server.endpoint(api, stream=stream), prompt))
         plain = asyncio.run(ask(server.endpoint(api, stream=stream)))
     assert heard.text == heard.reply.message.text == "First\n    this.\nThen that."
@@ -88,7 +88,7 @@ def test_a_printed_call_leaves_the_text_and_the_rest_is_exact(api: str, stream: 
 def test_a_printed_call_beside_a_real_one_stays_text(api: str, stream: bool, ask: Any) -> None:
     printed = '{"name": "read", "arguments": {"path": "a"}}'
     with LoopbackServer([[printed, ToolCall("c", "read", {"path": "b"})]]) as server:
-        prompt = Prompt("", [Message.user("hi")], (ToolSpec("read", "", {}),))
+        prompt = Prompt("", [Message.user("hi")], (ToolSpec("read", "", {"type": "object"}),))
         heard = asyncio.run(ask(server.endpoint(api, stream=stream), prompt))
     assert heard.text == heard.reply.message.text == printed
     assert [call.arguments for call in heard.reply.message.calls] == [{"path": "b"}]

@@ -14,6 +14,7 @@ import pytest
 
 from a3s_code.errors import (
     ConfigError,
+    ContextOverflow,
     ModelAuthError,
     ModelError,
     ModelProtocolError,
@@ -116,10 +117,30 @@ async def test_an_answer_without_an_address_is_no_redirect(ask: Any) -> None:
     ],
 )
 async def test_a_request_too_long_for_the_model_is_known_as_such(message: str, ask: Any) -> None:
-    failed, _ = await failing(ask, "openai", error("invalid_request_error", message, 400))
-    assert failures.overflowed(failed)
+    for status in (400, 413, 422):
+        failed, requests = await failing(ask, "openai", error("invalid_request_error", message, status))
+        assert type(failed) is ContextOverflow
+        assert not failed.retryable
+        assert failed.status == status
+        assert "compact" in (failed.hint or "")
+        assert requests == 1
     other, _ = await failing(ask, "openai", error("invalid_request_error", "unknown field", 400))
-    assert not failures.overflowed(other)
+    assert type(other) is ModelRequestError
+
+
+@APIS
+async def test_a_request_too_long_is_known_in_a_stream_as_well(api: str, ask: Any) -> None:
+    said = {"error": {"type": "invalid_request_error", "code": "context_length_exceeded", "message": "too long"}}
+    streamed = Canned.sse(b"event: error\ndata: " + json.dumps(said).encode() + b"\n\n")
+    failed, _ = await failing(ask, api, streamed)
+    assert type(failed) is ContextOverflow
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 413, 422])
+async def test_a_request_that_is_refused_for_another_reason_is_no_overflow(status: int, ask: Any) -> None:
+    failed, _ = await failing(ask, "openai", error("invalid_request_error", "no", status))
+    assert type(failed) is ModelRequestError
+    assert not failed.retryable
 
 
 @pytest.mark.parametrize(
@@ -137,6 +158,19 @@ async def test_an_exhausted_quota_is_not_worth_a_retry(body: Any, ask: Any) -> N
     assert not failed.retryable
     assert "quota" in (failed.hint or "")
     assert requests == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Rate limit reached for m on requests per min. Increase it at https://platform.openai.com/account/billing.",
+        "You exceeded your current quota, please check your plan and billing details. Please retry in 23.5s.",
+    ],
+)
+async def test_a_limit_that_is_renewed_soon_is_worth_a_retry(message: str, ask: Any) -> None:
+    failed, _ = await failing(ask, "openai", Canned.json({"error": {"message": message}}, 429))
+    assert isinstance(failed, ModelRateLimit)
+    assert failed.retryable
 
 
 @pytest.mark.parametrize(
@@ -164,6 +198,16 @@ async def test_retry_after_stands_in_the_error(ask: Any) -> None:
     dated, _ = await failing(ask, "openai", error("rate_limit_error", "slow down", 429, retry_after=later))
     assert isinstance(dated, ModelRateLimit)
     assert 50 < (dated.retry_after or 0) <= 60
+
+
+@pytest.mark.parametrize("status", [408, 409, 500, 503, 529])
+async def test_retry_after_stands_in_the_error_of_a_provider_in_trouble(status: int, ask: Any) -> None:
+    failed, _ = await failing(ask, "anthropic", error("overloaded_error", "busy", status, retry_after="11"))
+    assert isinstance(failed, ModelUnavailable)
+    assert failed.retry_after == 11.0
+    plain, _ = await failing(ask, "openai", error("server_error", "busy", status))
+    assert isinstance(plain, ModelUnavailable)
+    assert plain.retry_after is None
 
 
 @APIS
@@ -233,8 +277,15 @@ async def test_a_stream_that_breaks_off_is_an_error_after_its_text_was_shown(api
 
 @APIS
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_empty_reply_is_an_error(api: str, stream: bool, ask: Any) -> None:
-    failed, _ = await failing(ask, api, [], stream=stream)
+async def test_an_answer_that_is_complete_and_empty_is_a_reply(api: str, stream: bool, ask: Any) -> None:
+    with LoopbackServer([[]]) as server:
+        heard = await ask(server.endpoint(api, stream=stream))
+    assert (heard.reply.message.parts, heard.reply.stop, heard.deltas) == ((), "end", [])
+
+
+@APIS
+async def test_an_empty_answer_that_gives_no_reason_for_its_end_is_an_error(api: str, ask: Any) -> None:
+    failed, _ = await failing(ask, api, Canned.json({"content": [], "choices": [{"message": {"content": ""}}]}))
     assert isinstance(failed, ModelProtocolError)
     assert "empty reply" in str(failed)
 

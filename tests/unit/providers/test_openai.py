@@ -312,12 +312,32 @@ async def test_a_stream_without_a_finish_reason_is_no_answer(ask: Any) -> None:
                 await ask(server.endpoint())
 
 
-async def test_a_break_after_the_finish_reason_does_no_harm(ask: Any) -> None:
+COUNTS = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}
+
+
+@pytest.mark.parametrize("last", [b"data: [DONE]\n\n", b"data: " + json.dumps(COUNTS).encode() + b"\n\n"])
+async def test_a_break_after_the_last_chunk_does_no_harm(last: bytes, ask: Any) -> None:
     whole = chunks({"content": "x"}, done=False)
-    with LoopbackServer([Canned.sse(*(whole.chunks or ()), cut=True)]) as server:
-        reply = (await ask(server.endpoint())).reply
-    assert reply.message.text == "x"
-    assert reply.usage.estimated
+    with LoopbackServer([Canned.sse(*(whole.chunks or ()), last, cut=True)]) as server:
+        assert (await ask(server.endpoint())).reply.message.text == "x"
+
+
+async def test_a_break_before_the_last_chunk_may_have_lost_something(ask: Any) -> None:
+    whole = chunks({"content": "x"}, done=False)
+    with (
+        LoopbackServer([Canned.sse(*(whole.chunks or ()), cut=True)]) as server,
+        pytest.raises(ModelProtocolError, match="cut its answer off"),
+    ):
+        await ask(server.endpoint())
+
+
+async def test_silence_and_a_clean_end_after_the_finish_reason_lose_nothing(ask: Any) -> None:
+    whole = chunks({"content": "x"}, done=False)
+    with LoopbackServer([whole, Canned.sse(*(whole.chunks or ()), 30)]) as server:
+        for _ in range(2):
+            reply = (await ask(server.endpoint(), settings=ModelSettings(timeout_ms=300))).reply
+            assert reply.message.text == "x"
+            assert reply.usage.estimated
 
 
 async def test_an_error_as_finish_reason_is_an_error(ask: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -178,6 +178,13 @@ class Confirmations:
             self._recalled[question.tool_id] = question
             if answer is not None:
                 self._kept[question.tool_id] = answer
+
+    def retain(self, tool_ids: Collection[str]) -> None:
+        """Forget the questions of an earlier process but for those: their calls have had their results since."""
+        with self._lock:
+            for tool_id in self._recalled.keys() - set(tool_ids):
+                del self._recalled[tool_id]
+                self._kept.pop(tool_id, None)
 
     def recalls(self, tool_id: str) -> bool:
         """Whether this is an open question of an earlier process."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from a3s_code.harness.safety.covering import CoveringStream, Match, cover
 from a3s_code.harness.safety.credentials import known_secrets, spell
 from a3s_code.kernel.ports import Sanitizer, StreamSanitizer, TextStream
+from a3s_code.kernel.validity import legible
 
 __all__ = [
     "LONGEST_LINE",
@@ -18,7 +19,6 @@ __all__ = [
     "TextSanitizer",
     "adapt",
     "known_secrets",
-    "make_sendable",
 ]
 
 REDACTED = "[REDACTED]"
@@ -36,7 +36,7 @@ MIN_CORE = 6
 LONGEST_LINE = 16_384
 SHORT = 100
 
-_SURROGATES = re.compile("[\ud800-\udfff]+")
+MOST_KNOWN = 4_096
 
 
 class TextSanitizer:
@@ -49,16 +49,26 @@ class TextSanitizer:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         spellings = {form for secret in secrets if len(secret) >= MIN_SECRET for form in spell(secret)}
-        cores = {core for form in spellings if len(core := _core(make_sendable(form))) >= MIN_CORE}
+        cores = {core for form in spellings if len(core := _core(legible(form))) >= MIN_CORE}
         self._finder = _Literals(cores) if cores else None
+        self._known: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
     def clean(self, text: str) -> str:
         """The text, ready to be sent and stored; may be called from any thread."""
-        text = make_sendable(text)
-        return text if self._finder is None else cover(self._finder, text)
+        if text in self._known:
+            return text
+        cleaned = legible(text)
+        if self._finder is not None:
+            cleaned = cover(self._finder, cleaned)
+        # The short texts of a run, names and paths, come again and again.
+        if cleaned is text and len(text) <= SHORT:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known.add(text)
+        return cleaned
 
     def stream(self) -> TextStream:
         """The same for a text that comes in pieces; only what may be the beginning of a secret is held back."""
@@ -70,7 +80,7 @@ class _SendableStream:
         self._inner = inner
 
     def feed(self, text: str) -> str:
-        text = make_sendable(text)
+        text = legible(text)
         return text if self._inner is None else self._inner.feed(text)
 
     def finish(self) -> str:
@@ -198,19 +208,6 @@ def adapt(sanitizer: Sanitizer) -> StreamSanitizer:
     if callable(getattr(sanitizer, "stream", None)):
         return sanitizer  # type: ignore[return-value]  # it was looked at
     return LineSanitizer(sanitizer)
-
-
-def make_sendable(text: str) -> str:
-    """The text as valid UTF-8 without NUL; the same object where it is that already."""
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    if text.isascii():
-        return text
-    try:
-        text.encode()  # many times as fast as a search
-    except UnicodeEncodeError:
-        return _SURROGATES.sub(lambda found: "\ufffd" * len(found[0]), text)
-    return text
 
 
 def _core(secret: str) -> str:
