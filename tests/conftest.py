@@ -40,7 +40,8 @@ class Audit:
 
 
 COUNT = re.compile(
-    r"\d.*\b(?:tried|lost|missed|alive|wrong|apart|failed|laxer|stricter|unsafe|right answers|escaped|injected|survived|hung|refused)\b"
+    r"\d.*\b(?:tried|lost|missed|alive|wrong|apart|failed|laxer|stricter|unsafe|right answers|escaped"
+    r"|injected|survived|hung|refused)\b"
 )
 """What a test prints of how often it tried something is shown at the end, also where it passed."""
 

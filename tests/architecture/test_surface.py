@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = str(Path(a3s_code.__file__).parent)
 NAMES = """
 A3SError Agent AgentEvent AgentResult AgentSession ArgumentError AsyncAgent AsyncAgentSession Capability Check
-ConfigError ConfirmationPolicy DefaultSecurityProvider FileSessionStore Harness HarnessError Hook MemorySessionStore ModelError PermissionPolicy
-SessionBusy SessionOptions Tool ToolError ToolResult UsageError tool
+ConfigError ConfirmationPolicy DefaultSecurityProvider FileSessionStore Harness HarnessError Hook MemorySessionStore
+ModelError PermissionPolicy SessionBusy SessionOptions Tool ToolError ToolResult UsageError tool
 """.split()
 
 

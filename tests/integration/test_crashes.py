@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -19,11 +20,14 @@ from typing import Any
 
 import pytest
 
-from a3s_code import Agent, PermissionPolicy, tool
+from a3s_code import Agent, Harness, PermissionPolicy, tool
 from a3s_code.api.session import AgentSession
 from a3s_code.errors import SessionInUse, StoreError, UnknownSession
-from a3s_code.kernel.messages import Message, Observation, Reasoning, Text, ToolCall
+from a3s_code.harness.intent import PlainRouter
+from a3s_code.kernel.contracts import Intent
+from a3s_code.kernel.messages import Message, Observation, Reasoning, Request, Text, ToolCall
 from a3s_code.kernel.ports import ChatModel
+from a3s_code.kernel.state import SessionState
 from a3s_code.kernel.store import Commit, Entry, Listing, Stored
 from a3s_code.stores.sqlite import FileSessionStore
 from a3s_code.testing import ConversationScript, crash_matrix
@@ -103,6 +107,14 @@ async def ponder(rounds: int) -> str:
     return f"pondered {rounds} rounds"
 
 
+class Slow(PlainRouter):
+    """So that what is told when a run goes on is stored before its history grows."""
+
+    async def route(self, request: Request, state: SessionState) -> Intent:
+        await asyncio.sleep(0.05)
+        return await super().route(request, state)
+
+
 def look_at_the_artifact(session: AgentSession, folder: Path) -> None:
     look_at_the_log(session, folder)
     results = [part for message in session.history() for part in message.parts if isinstance(part, Observation)]
@@ -171,6 +183,7 @@ VARIANTS: Mapping[str, tuple[Script, Options, Any, Callable[..., None]]] = {
         {"prompt": "Begin.", "history": [Message.user("Before."), Message("assistant", (Text("I see."),))]},
         look_at_the_own_history,
     ),
+    "a router that takes its time": (steps(3), {"harness": Harness(router=Slow())}, "Begin.", look_at_the_log),
     "an image": (
         [[bash(1)], "Done."],
         {},
@@ -184,7 +197,7 @@ VARIANTS: Mapping[str, tuple[Script, Options, Any, Callable[..., None]]] = {
 def test_a_killed_run_survives_with(variant: str) -> None:
     script, options, request, look = VARIANTS[variant]
     limit = max(4, int(40 * SCALE))
-    report = crash_matrix(opener(**options), script, request=request, limit=limit, crashes=2, look=look)
+    report = crash_matrix(opener(**options), script, request=request, limit=limit, crashes=3, look=look)
     print(f"kill -9, {variant}: {report}")
     report.check()
 

@@ -11,6 +11,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from a3s_code.errors import UnknownSession
 from a3s_code.kernel.store import BEGINNING, Commit, Entry, seal, unbroken
 from a3s_code.stores.sqlite import FileSessionStore
@@ -170,11 +172,12 @@ async def test_a_truncated_database_opens_up_to_the_damage(tmp_path: Path) -> No
     report("database truncated", tally)
 
 
-async def test_a_truncated_log_opens_up_to_the_damage(tmp_path: Path) -> None:
-    original = await make(tmp_path, 3, 60, 60)
+@pytest.mark.parametrize("logged", [40, 140], ids=["never checkpointed", "checkpointed"])
+async def test_a_truncated_log_opens_up_to_the_damage(tmp_path: Path, logged: int) -> None:
+    original = await make(tmp_path, 3, 60, logged)
     size = (original.folder / "sessions.db-wal").stat().st_size
     rnd, tally = random.Random(4), Tally()
-    for trial in range(times(100)):
+    for trial in range(times(50)):
         place = rnd.randrange(size) if trial else 0
         folder = original.copy(tmp_path / "copy")
         os.truncate(folder / "sessions.db-wal", place)
@@ -220,6 +223,27 @@ async def test_a_flipped_bit_in_the_log_is_found_out(tmp_path: Path) -> None:
         judge_log(original, counts, intact, tally, what)
         shutil.rmtree(folder)
     report("bits of the log flipped", tally)
+
+
+async def test_sectors_and_pages_that_hold_something_else_are_found_out(tmp_path: Path) -> None:
+    original = await make(tmp_path, 11, 100, 60)
+    rnd, tally = random.Random(12), Tally()
+    for trial in range(times(200, 20)):
+        folder = original.copy(tmp_path / "copy")
+        path = folder / rnd.choice(("sessions.db", "sessions.db-wal"))
+        content = path.read_bytes()
+        sector, page = rnd.randrange(len(content) // 512) * 512, rnd.randrange(len(content) // PAGE) * PAGE
+        other = rnd.randrange(len(content) // PAGE) * PAGE
+        kind = ("zeros", "noise", "another page")[trial % 3]
+        place = page if kind == "another page" else sector
+        instead = {"zeros": bytes(512), "noise": rnd.randbytes(512), "another page": content[other : other + PAGE]}[
+            kind
+        ]
+        path.write_bytes(content[:place] + instead + content[place + len(instead) :])
+        what = f"{kind} at {place} of {path.name}"
+        await asyncio.wait_for(examine(original, folder, tally, what), TRIAL_SECONDS)
+        shutil.rmtree(folder)
+    report("sectors and pages replaced", tally)
 
 
 async def test_a_changed_lock_file_harms_nothing(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ class Dialogue:
         while True:
             with blame("assembler"):
                 prompt = expect(Prompt, await assemble())
+            if last:
+                prompt = replace(prompt, calls=False)
             try:
                 reply = await self._ask(run, state, prompt, last)
             except ContextOverflow:

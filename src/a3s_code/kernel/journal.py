@@ -254,10 +254,12 @@ class StoredJournal:
 
     async def close(self) -> None:
         """Finish what was begun, and be the writer no more."""
-        await self.settled()
-        if self._writer is not None:
-            self._writer = None
-            await self._store.release(self._session_id)
+        try:
+            await self.settled()
+        finally:
+            if self._writer is not None:
+                self._writer = None
+                await self._store.release(self._session_id)
 
     async def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:

@@ -16,12 +16,12 @@ from a3s_code.kernel.deadline import Deadline
 from a3s_code.kernel.dialogue import Dialogue
 from a3s_code.kernel.executor import Caller, ToolExecutor
 from a3s_code.kernel.lifecycle import Lifecycle
-from a3s_code.kernel.messages import Message, Observation, Request, ToolCall
+from a3s_code.kernel.messages import Message, Request, ToolCall
 from a3s_code.kernel.notice import notice
 from a3s_code.kernel.pairing import interrupted
-from a3s_code.kernel.ports import ChatModel, Execute, Limits, Modules
+from a3s_code.kernel.ports import ChatModel, Limits, Modules
 from a3s_code.kernel.state import Run, SessionState
-from a3s_code.kernel.tool import ToolCatalog
+from a3s_code.kernel.tool import ToolCatalog, ToolSpec
 from a3s_code.kernel.validity import sendable
 
 
@@ -89,6 +89,7 @@ class AgentLoop:
         reply = run.take_up(request, state)
         assemble = partial(harness.assembler.assemble, intent, plan)
         continuation = Continuation(max_turns=limits.continuation_turns, max_parse_retries=limits.parse_retries)
+        tools: tuple[ToolSpec, ...] = ()
         try:
             while True:
                 with blame("selector"):
@@ -112,14 +113,15 @@ class AgentLoop:
                 reply = None
         except RunLimit as limit:
             if limits.last_turn and run.turns - run.turns_before < limits.max_tool_rounds:
-                await self._dialogue.conclude(run, state, partial(assemble, (), state), limit)
+                await self._dialogue.conclude(run, state, partial(assemble, tools, state), limit)
             raise
 
     async def _verify(self, run: Run) -> Message | None:
         """The verdict on the work; what the model is told, where it is not done."""
         run.status = "verifying"
         with blame("verifier"):
-            found = await self._modules.verifier.verify(self._state, self._check(run))
+            check = partial(self._executor.execute, caller=Caller("check", run.emit, run))
+            found = await self._modules.verifier.verify(self._state, check)
             run.verification = expect(Verification, found)
         self._state.note_progress()
         if run.verification.feedback is None:
@@ -142,9 +144,3 @@ class AgentLoop:
         finally:
             seen = tuple(done.get(index) or interrupted(call) for index, call in enumerate(calls))
             state.append(sendable(Message("tool", seen)))
-
-    def _check(self, run: Run) -> Execute:
-        async def execute(call: ToolCall) -> Observation:
-            return await self._executor.execute(call, Caller("check", run.emit, run))
-
-        return execute

@@ -28,11 +28,15 @@ from a3s_code.kernel.tool import Action, ToolCatalog, ToolOutput, ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One model request: the system text, the conversation, the tools. Only the assembler builds it."""
+    """One model request: the system text, the conversation, the tools. Only the assembler builds it.
+
+    `calls` False asks for an answer without any call, though the tools are shown as ever.
+    """
 
     system: str
     messages: Sequence[Message]
     tools: tuple[ToolSpec, ...] = ()
+    calls: bool = True
 
 
 class IntentRouter(Protocol):

@@ -71,7 +71,11 @@ class Messages:
     def request(self, prompt: Prompt) -> bytes:
         head = self._heads.get(prompt.system, prompt.tools)
         settings = self._thoughtless if self._thinks and self._has_foreign_turn(prompt.messages) else self._settings
-        return b"".join((settings, head, b',"messages":[', joined(prompt.messages, self.fragment), b"]}"))
+        end = b"]}" if prompt.calls or not self._shows_tools(prompt) else b'],"tool_choice":{"type":"none"}}'
+        return b"".join((settings, head, b',"messages":[', joined(prompt.messages, self.fragment), end))
+
+    def _shows_tools(self, prompt: Prompt) -> bool:
+        return bool(prompt.tools) and self._endpoint.tool_calls
 
     def reader(self, assembly: Assembly) -> MessagesReader:
         return MessagesReader(assembly)

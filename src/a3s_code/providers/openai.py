@@ -35,7 +35,9 @@ class ChatCompletions:
     def request(self, prompt: Prompt) -> bytes:
         head = self._heads.get(prompt.system, prompt.tools)
         messages = joined(prompt.messages, self.fragment)
-        return b"".join((self._settings, head if messages else head.rstrip(b","), messages, b"]}"))
+        free = prompt.calls or not (prompt.tools and self._endpoint.tool_calls)
+        end = b"]}" if free else b'],"tool_choice":"none"}'
+        return b"".join((self._settings, head if messages else head.rstrip(b","), messages, end))
 
     def reader(self, assembly: Assembly) -> CompletionReader:
         return CompletionReader(assembly)

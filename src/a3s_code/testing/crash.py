@@ -36,7 +36,8 @@ from a3s_code.testing.conversation import ConversationScript
 from a3s_code.testing.validation import prompt_violations
 
 LOOK_SECONDS = 0.002
-MOST_EVENTS_BETWEEN = 12
+NEXT_CRASHES = (1, 1, 2, 2, 3, 4, 6, 9, 13)
+"""After how many further events a run is killed again; its first steps after a crash are where mistakes are made."""
 
 
 class CrashingSession(Protocol):
@@ -255,7 +256,7 @@ def _attempt(play: _Play, place: int, crashes: int, answer: str) -> _Attempt:
             return attempt  # this time it had fewer events
         attempt.killed = ending == "killed"
         for crash in range(crashes if attempt.killed else 0):
-            until = None if crash == crashes - 1 else chance.randint(1, MOST_EVENTS_BETWEEN)
+            until = None if crash == crashes - 1 else chance.choice(NEXT_CRASHES)
             ending = _in_fork(partial(play.go_on, notes, folder, until, answer), notes, play.seconds)
             if ending != "killed":
                 break
