@@ -3,11 +3,11 @@
 Prints:
 
     call 2 follows in 7000 ms: loopback/test answered 429
-    withdrawn: 'It says hello, a'
+    withdrawn: It says hello ...
     call 2 follows soon: loopback/test reported an error
-    withdrawn: 'It says hello, and it has two li'
+    withdrawn: It says hello ...
     call 3 follows soon: the answer was cut off
-    completed: 'It says hello, and it has two lines; the second one greets again.'
+    completed: It says hello, and it has two lines; the second one greets again.
     5 requests for 2 turns; a.txt was read 1 time
     limit_reached (turns): I have read 2 lines of a.txt; nothing else is done.
     limit_reached (tokens): within 1500 tokens: True
@@ -36,8 +36,8 @@ def tell(retry: ModelRetry) -> str:
 
 def survive(workspace: Path) -> None:
     """A run through three faults, on a clock that does not make it wait."""
-    script = [ToolCall("c1", "read", {"file_path": "a.txt"}), ANSWER]
-    with FaultServer(script, FAULTS) as server, Agent.create(configuration(server.base_url)) as agent:
+    reading = ToolCall("c1", "read", {"file_path": "a.txt"})
+    with FaultServer([reading, ANSWER], FAULTS) as server, Agent.create(configuration(server.base_url)) as agent:
         session = agent.session(workspace, clock=FakeClock())
         shown, reads = "", 0
         with session.stream("What does a.txt say?") as events:
@@ -46,7 +46,7 @@ def survive(workspace: Path) -> None:
                     case TextDelta(text):
                         shown += text
                     case TextWithdrawn():
-                        print(f"withdrawn: {shown!r}")
+                        print(f"withdrawn: {shown[:13]} ...")
                         shown = ""
                     case ModelRetry():
                         print(tell(event))
@@ -55,7 +55,7 @@ def survive(workspace: Path) -> None:
                     case _:
                         pass
         result = events.result()
-        print(f"{result.status}: {shown!r}")
+        print(f"{result.status}: {shown}")
         print(f"{len(server.requests)} requests for {result.turns} turns; a.txt was read {reads} time")
 
 
