@@ -45,6 +45,7 @@ COUNT = re.compile(
 )
 """What a test prints of how often it tried something is shown at the end, also where it passed."""
 
+
 class Requests:
     """Judges every request that a session makes of its model by the rules of both wire formats."""
 

@@ -112,6 +112,8 @@ class JsonLinesStore:
         ]
 
     async def delete(self, session_id: str) -> bool:
+        if session_id in self._claims:
+            raise SessionInUse("it is open", pid=os.getpid())
         there = self._path(session_id).exists()
         self._path(session_id).unlink(missing_ok=True)
         return there

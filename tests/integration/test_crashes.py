@@ -336,7 +336,7 @@ def test_a_run_killed_at_random_times_survives(tmp_path: Path) -> None:
     span = 0.9 * (time.monotonic() - began)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         made = [
-            pool.submit(Killed(tmp_path / str(seed), seed).make, 3 if seed % 4 == 0 else 1, span)
+            pool.submit(Killed(tmp_path / str(seed), seed).make, 3 if seed % 10 == 0 else 1, span)
             for seed in range(count)
         ]
         attempts = [future.result() for future in made]

@@ -260,3 +260,26 @@ async def test_a_changed_lock_file_harms_nothing(tmp_path: Path) -> None:
         shutil.rmtree(folder)
     report("lock files changed", tally)
     assert tally.lost == 0
+
+
+async def test_a_log_of_another_moment_takes_nothing_away(tmp_path: Path) -> None:
+    rnd, tally = random.Random(13), Tally()
+    for trial in range(times(50)):
+        folder = tmp_path / str(trial)
+        original, store = Original(folder), FileSessionStore(folder)
+        if trial % 2:
+            await write(original, store, rnd, rnd.randrange(1, 60), logged=False)
+            older = (folder / "sessions.db-wal").read_bytes()
+        else:
+            for name in SESSIONS:
+                await store.append(Commit(name, seal(BEGINNING, 0, b"deleted later"), b"{}"))
+            older = (folder / "sessions.db-wal").read_bytes()
+            for name in SESSIONS:
+                await store.delete(name)
+        await store.close()
+        await write(original, store, rnd, rnd.randrange(60, 160), logged=False)
+        await store.close()
+        (folder / "sessions.db-wal").write_bytes(older)
+        await asyncio.wait_for(examine(original, folder, tally, f"trial {trial}"), TRIAL_SECONDS)
+    report("logs of another moment", tally)
+    assert tally.lost == 0

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from a3s_code.errors import SessionInUse
-from a3s_code.kernel.store import unbroken
+from a3s_code.errors import SessionInUse, StoreError
+from a3s_code.kernel.store import BEGINNING, Commit, seal, unbroken
 from a3s_code.stores.sqlite import FileSessionStore
 
 SCALE = float(os.environ.get("A3S_TEST_SCALE", "0.1"))
@@ -166,6 +166,40 @@ asyncio.run(main())
             os.kill(pid, signal.SIGKILL)
         owner.communicate(timeout=DEADLINE)
         await store.close()
+
+
+async def test_a_lock_file_that_is_read_in_the_same_process_costs_no_session(tmp_path: Path) -> None:
+    body = """
+async def main():
+    store = FileSessionStore(folder)
+    try:
+        await store.claim(name)
+    except SessionInUse as error:
+        tell("refused", error.pid)
+        return
+    tell("won", os.getpid())
+    sys.stdin.read()
+    await store.close()
+
+asyncio.run(main())
+"""
+    store, lock = FileSessionStore(tmp_path), tmp_path / "sessions.lock"
+    await store.claim("s")
+    first = seal(BEGINNING, 0, b"1")
+    lock.read_bytes()
+    await store.append(Commit("s", first, b""))
+    assert finish(start(body, tmp_path, "s", 0)).split() == ["refused", str(os.getpid())]
+
+    lock.read_bytes()
+    script = [sys.executable, "-c", PRELUDE + body, str(tmp_path), "s", "0"]
+    with subprocess.Popen(script, stdin=-1, stdout=-1, text=True) as quicker:
+        assert quicker.stdout
+        assert quicker.stdout.readline().split() == ["won", str(quicker.pid)]
+        with pytest.raises(StoreError, match=f"taken over by process {quicker.pid}"):
+            await store.append(Commit("s", seal(first.digest, 1, b"2"), b""))
+        quicker.communicate("", timeout=DEADLINE)
+    assert len((await store.load("s")).entries) == 1
+    await store.close()
 
 
 async def test_what_a_killed_process_was_told_is_there(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class AsyncAgent:
         return session
 
     async def resume_session(
-        self, session_id: str, /, options: SessionOptions | None = None, **fields: Unpack[SessionFields]
+        self, stored_id: str, /, options: SessionOptions | None = None, **fields: Unpack[SessionFields]
     ) -> AsyncAgentSession:
         """Open a stored session again: its history, runs, files, outputs, open questions and options.
 
@@ -88,12 +88,12 @@ class AsyncAgent:
         on with it. Raises UnknownSession, SessionInUse, StoreError.
         """
         given = self._given(options, fields)
-        store, recalled = await claim_and_recall(self._storage.store_for(given), session_id)
+        store, recalled = await claim_and_recall(self._storage.store_for(given), stored_id)
         try:
             wanted = reopened_options(recalled.header, given)
             session = build_session(self._models, recalled.workspace, wanted, store, recalled)
         except BaseException:
-            await store.release(session_id)
+            await store.release(stored_id)
             raise
         self._sessions.add(session)
         return session
@@ -178,7 +178,7 @@ class Agent:
         return AgentSession(session)
 
     def resume_session(
-        self, session_id: str, /, options: SessionOptions | None = None, **fields: Unpack[SessionFields]
+        self, stored_id: str, /, options: SessionOptions | None = None, **fields: Unpack[SessionFields]
     ) -> AgentSession:
         """Open a stored session again: its history, runs, files, outputs, open questions and options.
 
@@ -186,7 +186,7 @@ class Agent:
         and have to be given again. A run that was going on when its process ended is "interrupted": resume_run() goes
         on with it. Raises UnknownSession, SessionInUse, StoreError.
         """
-        return AgentSession(portal().call(lambda: self._agent.resume_session(session_id, options, **fields)))
+        return AgentSession(portal().call(lambda: self._agent.resume_session(stored_id, options, **fields)))
 
     def sessions(self, store: SessionStore | None = None) -> list[SessionRecord]:
         """All stored sessions: those of `store`, else of the configured store and of those this agent has used."""

@@ -112,7 +112,7 @@ class AsyncAgentSession:
         self._check_open()
         with blame("sanitizer"):
             request = clean_request(parse_request(given, self.workspace), self._parts.clean)
-        run, earlier = self._parts.books.ledger.begin(request.prompt, queue=self._parts.queue)
+        run, earlier = self._parts.books.ledger.begin(request, queue=self._parts.queue)
         run.start(self._parts.loop.run(run, request, earlier))
         return run
 
@@ -123,6 +123,8 @@ class AsyncAgentSession:
         Returns and raises as send(); UnknownRun, RunNotResumable.
         """
         self._check_open()
+        if (run := self._parts.books.ledger.get(run_id)).ended:
+            await run.wait()  # whoever heard of its end may be here before it is over
         run, earlier = self._parts.books.ledger.reopen(run_id)
         run.start(self._parts.loop.run(run, Request(run.prompt, run.images), earlier))
         return await self._finish(run)
@@ -161,11 +163,11 @@ class AsyncAgentSession:
     async def confirm_tool_use(self, tool_id: str, approved: bool, reason: str | None = None) -> bool:
         """Answer one of them; False where it is not waiting, or was answered before."""
         confirmations = self._questions()
-        recalled = confirmations.recalls(tool_id)
         settled = confirmations.settle(tool_id, approved, reason)
-        if recalled and settled:
-            journal = self._parts.state.journal
-            journal.note({"k": "answer", "call": tool_id, "approved": approved, "reason": reason or ""})
+        journal = self._parts.state.journal
+        if settled and journal.kept:
+            said = self._parts.clean(reason or "")
+            journal.note({"k": "answer", "call": tool_id, "approved": approved, "reason": said})
             await journal.settled()
         return settled
 
@@ -256,7 +258,9 @@ class AsyncAgentSession:
 
     async def history(self) -> list[Message]:
         """The conversation so far."""
-        return list(self._parts.state.history)
+        so_far = list(self._parts.state.history)
+        await self._parts.state.journal.settled()
+        return so_far
 
     async def runs(self) -> list[RunSnapshot]:
         """All runs of this session, oldest first."""
@@ -271,9 +275,9 @@ class AsyncAgentSession:
         if not isinstance(after, int) or not (limit is None or (isinstance(limit, int) and limit >= 0)):
             raise InvalidRequest("after is a sequence number, and limit a number of events or None")
         log, books = self._parts.books.ledger.get(run_id).log, self._parts.books
+        await self._parts.state.journal.settled()
         if after + 1 >= log.first or books.store is None:
             return log.records(after, limit)
-        await self._parts.state.journal.settled()
         kept = await read_events(books.store, self.session_id, run_id, after, limit)
         newest = kept[-1].sequence if kept else after
         rest = None if limit is None else limit - len(kept)

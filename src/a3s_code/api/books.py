@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from a3s_code.api.keeping import plain_options
 from a3s_code.api.options import SessionOptions
-from a3s_code.api.recall import Recalled
+from a3s_code.api.recall import VERSION, Recalled
 from a3s_code.errors import A3SError
 from a3s_code.harness.safety.confirmation import Confirmations, PendingConfirmation
 from a3s_code.kernel.contracts import Confirmation, Labels
@@ -24,7 +26,6 @@ from a3s_code.kernel.store import SessionStore
 from a3s_code.stores.artifacts import MemoryArtifactStore
 
 LOG = logging.getLogger("a3s_code")
-VERSION = 1
 SHOWN_PROMPT = 200
 
 
@@ -81,7 +82,7 @@ def open_books(
     if recalled is not None:
         restoration.restore(recalled.facts)
         artifacts.restore(restoration.artifacts)
-        journal.follow(recalled.entries, recalled.packed)
+        journal.follow(recalled.entries, recalled.packed, claimed=recalled.claimed)
         if recalled.damage is not None:
             LOG.warning("session %s was damaged: %s", state.session_id, recalled.damage)
             state.notices.append(PersistenceFailed(state.session_id, "load", recalled.damage))
@@ -116,10 +117,13 @@ def _summary(header: Fact, state: SessionState, ledger: RunLedger) -> Mapping[st
 
 
 def _tell_failed(error: A3SError, state: SessionState, ledger: RunLedger) -> None:
-    LOG.warning("session %s is not stored any more: %s", state.session_id, error)
+    LOG.warning("the store of session %s fails: %s", state.session_id, error)
     event = PersistenceFailed(state.session_id, "append", str(error))
     run = ledger.current
-    if run is None or run.ended:
+    if run is None or run.ended or run.task is None:
         state.notices.append(event)
-    else:
+    elif (loop := run.task.get_loop()) is asyncio.get_running_loop():
         run.emit(event)
+    else:
+        with suppress(RuntimeError):  # it has ended, and the run with it
+            loop.call_soon_threadsafe(run.emit, event)

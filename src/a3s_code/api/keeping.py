@@ -24,7 +24,10 @@ def plain_options(options: SessionOptions) -> tuple[dict[str, Any], list[str]]:
     plain: dict[str, Any] = {}
     left: list[str] = []
     for name, value in vars(options).items():
-        if name in NOT_KEPT or value is None:
+        if name in NOT_KEPT or _is_nothing(name, value):
+            continue
+        if value is None:
+            plain[name] = None
             continue
         written = _plain(name, value)
         if written is None:
@@ -39,7 +42,7 @@ def kept_options(plain: Mapping[str, Any]) -> SessionOptions:
     options = SessionOptions()
     for name, value in plain.items():
         if hasattr(SessionOptions, name):
-            setattr(options, name, _READERS[name](value) if name in _READERS else value)
+            setattr(options, name, _READERS[name](value) if name in _READERS and value is not None else value)
     return options
 
 
@@ -70,6 +73,11 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, str | int | float | bool):
         return value
     return dict(value) if name == "artifact_store_limits" else None
+
+
+def _is_nothing(name: str, value: Any) -> bool:
+    """Whether the option gives nothing, as it does where it is not given. None is not that: it may mean "never"."""
+    return getattr(SessionOptions, name) == () and not value
 
 
 def _check(body: Mapping[str, Any]) -> Check:

@@ -12,7 +12,7 @@ from typing import Any
 from a3s_code.errors import InvalidRequest
 from a3s_code.kernel.messages import Image, Message, Request, Text
 from a3s_code.kernel.tool import ToolSpec
-from a3s_code.kernel.validity import flaw_of
+from a3s_code.kernel.validity import LARGEST_IMAGE, flaw_of
 
 KEYS = ("prompt", "history", "attachments")
 IMAGE_TYPES = {
@@ -22,7 +22,6 @@ IMAGE_TYPES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
-MAX_IMAGE_BYTES = 5 * 1024 * 1024
 
 
 def snake_case(key: str) -> str:
@@ -131,8 +130,8 @@ def _image(item: Any, workspace: Path) -> Image:
 
 
 def _require_size(size: int) -> None:
-    if not 0 < size <= MAX_IMAGE_BYTES:
-        raise InvalidRequest(f"attachment of {size:,} bytes", hint=f"1 to {MAX_IMAGE_BYTES:,} bytes")
+    if not 0 < size <= LARGEST_IMAGE:
+        raise InvalidRequest(f"attachment of {size:,} bytes", hint=f"1 to {LARGEST_IMAGE:,} bytes")
 
 
 def _expanded(given: str | Path) -> Path:

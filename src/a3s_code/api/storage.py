@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import a3s_code.stores as stores
@@ -9,9 +10,9 @@ from a3s_code.api.options import SessionOptions
 from a3s_code.api.recall import Recalled, recall
 from a3s_code.api.results import SessionRecord
 from a3s_code.config.schema import Config
-from a3s_code.errors import A3SError, UsageError
-from a3s_code.kernel.journal import read_summary
-from a3s_code.kernel.packing import read
+from a3s_code.errors import A3SError, StoreError, UsageError
+from a3s_code.kernel.attribution import blame_store
+from a3s_code.kernel.packing import read, read_summary
 from a3s_code.kernel.state import TERMINAL
 from a3s_code.kernel.store import Listing, SessionStore
 
@@ -33,10 +34,12 @@ class Storage:
 
     async def sessions(self, given: SessionStore | None) -> list[SessionRecord]:
         """All sessions of `given`, else of the configured store and of those that sessions were opened with."""
-        if given is None and (own := self._configured()) is not None and own not in self._used:
-            self._used.append(own)
-        searched = self._used if given is None else [given]
-        return [await _record(store, listing) for store in searched for listing in await store.sessions()]
+        if given is None and self._config.storage_backend != "custom":
+            own = self._configured()
+            if own is not None and own not in self._used:
+                self._used.append(own)
+        searched = list(self._used) if given is None else [given]
+        return [await _record(store, listing) for store in searched for listing in await _listings(store)]
 
     async def close(self) -> None:
         """Close the configured store; one that the host gave is the host's."""
@@ -64,16 +67,29 @@ class Storage:
 
 
 async def claim_and_recall(store: SessionStore | None, session_id: str) -> tuple[SessionStore, Recalled]:
-    """Become the writer of a stored session and read it; raises UnknownSession, SessionInUse and StoreError."""
+    """Become the writer of a stored session and read it; raises UnknownSession, SessionInUse and StoreError.
+
+    One whose store can only be read goes on in memory, and says so with its first commit.
+    """
     if store is None:
         hint = "give session_store=FileSessionStore(folder), or write sessions_dir in the configuration"
         raise UsageError("this agent has no store to resume a session from", hint=hint)
-    await store.claim(session_id)
+    try:
+        with blame_store():
+            await store.claim(session_id)
+    except StoreError:
+        return store, await recall(store, session_id, claimed=False)
     try:
         return store, await recall(store, session_id)
     except BaseException:
-        await store.release(session_id)
+        with blame_store():
+            await store.release(session_id)
         raise
+
+
+async def _listings(store: SessionStore) -> Sequence[Listing]:
+    with blame_store():
+        return await store.sessions()
 
 
 async def _record(store: SessionStore, listing: Listing) -> SessionRecord:

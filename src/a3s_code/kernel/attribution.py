@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from a3s_code.errors import A3SError, HarnessError
+from a3s_code.errors import A3SError, HarnessError, StoreError
 
 T = TypeVar("T")
 
@@ -28,6 +30,17 @@ class blame:  # noqa: N801 - used as `with blame("router"):`
     ) -> None:
         if error is not None and not isinstance(error, A3SError) and is_foreign(error):
             raise HarnessError(f"the {self._module} raised {describe(error)}", module=self._module) from error
+
+
+@contextmanager
+def blame_store() -> Iterator[None]:
+    """Turns a foreign exception of a session store into StoreError, its cause kept."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, A3SError) or not is_foreign(error):
+            raise
+        raise StoreError(f"the session store raised {describe(error)}") from error
 
 
 def is_foreign(error: BaseException) -> bool:

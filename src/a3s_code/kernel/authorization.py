@@ -53,6 +53,8 @@ class Authorization:
         decision = await self.decide(action)
         if doubt is not None and decision.outcome == "allow":
             decision = replace(doubt, effects=decision.effects)
+        if decision.outcome == "allow" and action.origin == "model" and self._confirmer.objects(action.call_id):
+            decision = replace(decision, outcome="ask", reason="a person was asked about this call")
         if decision.outcome == "ask":
             decision = await self._answer(action, spelled, decision, emit)
         return decision

@@ -13,12 +13,14 @@ from a3s_code.kernel import events
 from a3s_code.kernel.attribution import blame, expect
 from a3s_code.kernel.budget import OUTPUT_FLOOR, Budget, Reservation
 from a3s_code.kernel.cleaning import Clean, clean_message
+from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.estimation import Gauge
+from a3s_code.kernel.facts import used_fact
 from a3s_code.kernel.lifecycle import Lifecycle
 from a3s_code.kernel.messages import Message, Reply, Retry, Text, ToolCall
 from a3s_code.kernel.notice import last_turn
 from a3s_code.kernel.ports import ChatModel, Limits, Modules, Prompt
-from a3s_code.kernel.reading import read_reply
+from a3s_code.kernel.reading import Said, read_reply
 from a3s_code.kernel.state import INTERRUPTED_HERE, Run, SessionState
 from a3s_code.kernel.validity import distinct, mended, says_nothing, sendable
 
@@ -56,19 +58,22 @@ class Dialogue:
         was kept back for it."""
         run.turns += 1
         run.emit(events.TurnStart(run.turns))
+        state.overflows = 0
+        before, said = run.text, Said()
         while True:
             with blame("assembler"):
                 prompt = expect(Prompt, await assemble())
             if last:
                 prompt = replace(prompt, calls=False)
             try:
-                reply = await self._ask(run, state, prompt, last)
-            except ContextOverflow:
-                if state.overflows >= MOST_OVERFLOWS:
-                    raise
+                reply = await self._ask(run, state, prompt, said, last)
+            except ContextOverflow as error:
                 state.overflows += 1
-                if not await self.compact(run, state):
+                if state.overflows > MOST_OVERFLOWS or not await self.compact(run, state):
                     raise
+                run.text = before
+                if said.withdraw():
+                    run.emit(events.TextWithdrawn(run.turns, self._clean(str(error))))
             else:
                 state.overflows = 0
                 return reply
@@ -76,10 +81,15 @@ class Dialogue:
     async def conclude(self, run: Run, state: SessionState, assemble: Assemble, limit: RunLimit) -> None:
         """Let the model say where it stands; no call in what it says is carried out."""
         state.append(last_turn(limit))
+        before = run.text
         try:
             reply = await self.ask(run, state, assemble, last=True)
-        except (ModelError, RunLimit):
-            return  # the run ends at its limit either way, with what was said before
+        except (ModelError, RunLimit) as error:
+            # The run ends at its limit either way, with what was said before.
+            if run.text != before:
+                run.text = before
+                run.emit(events.TextWithdrawn(run.turns, self._clean(str(error))))
+            return
         run.emit(events.TurnEnd(run.turns, reply.usage))
 
     async def compact(self, run: Run, state: SessionState) -> bool:
@@ -98,9 +108,8 @@ class Dialogue:
         run.emit(events.ContextCompacted(state.session_id, before, len(kept), percent))
         return True
 
-    async def _ask(self, run: Run, state: SessionState, prompt: Prompt, last: bool) -> Reply:
+    async def _ask(self, run: Run, state: SessionState, prompt: Prompt, said: Said, last: bool) -> Reply:
         promised = self._reserve(run.budget, state, prompt, last)
-        said: list[str] = []
         try:
             await state.journal.settled()
             self._lifecycle.asked(run, prompt)
@@ -111,16 +120,14 @@ class Dialogue:
                     stream, run.emit, said, self._modules.sanitizer, partial(self._retried, run, state)
                 )
             self._count(run, state, prompt, reply, promised)
+            if reply.stop == "context_overflow":
+                raise ContextOverflow(f"the window of {self._model.name} was full before its reply was complete")
         except BaseException as error:
-            _keep_partial(run, state, "".join(said), error)
+            _keep_partial(run, state, said.text, error)
             raise
         finally:
             if promised is not None:
                 promised.release()
-        if reply.stop == "context_overflow":
-            if said:
-                run.emit(events.TextWithdrawn(run.turns, "the context window of the model was full"))
-            raise ContextOverflow(f"the context window of {self._model.name} was full before its reply was complete")
         state.context_tokens = reply.usage.prompt_tokens + reply.usage.output_tokens
         return self._keep(run, state, reply, last)
 
@@ -137,8 +144,8 @@ class Dialogue:
         if not says_nothing(kept):
             given = zip(kept.calls, message.calls, strict=True)
             state.append(kept, reply, [call.id for call, raw in given if call is not raw])
-        self._lifecycle.replied(run, replace(reply, message=kept))
-        return replace(reply, message=message)
+        self._lifecycle.replied(run, reply if kept is reply.message else replace(reply, message=kept))
+        return reply if message is reply.message else replace(reply, message=message)
 
     def _reserve(self, budget: Budget | None, state: SessionState, prompt: Prompt, last: bool) -> Reservation | None:
         if budget is None:
@@ -152,7 +159,7 @@ class Dialogue:
         return promised
 
     def _count(self, run: Run, state: SessionState, prompt: Prompt, reply: Reply, promised: Reservation | None) -> None:
-        run.use(reply.usage, reply.model)
+        _use(run, state, reply.usage, reply.model)
         if promised is None or run.budget is None:
             return
         promised.settle(reply.usage, state.prices.get(reply.model))
@@ -170,10 +177,16 @@ class Dialogue:
             run.emit(events.TextWithdrawn(run.turns, reason))
         run.emit(events.ModelRetry(retry.attempt, retry.delay_ms, reason, retry.model))
         if retry.usage.total_tokens:
-            run.use(retry.usage, retry.asked)
+            _use(run, state, retry.usage, retry.asked)
         self._lifecycle.retried(run, retry)
         if run.budget is not None:
             run.budget.charge(retry.usage, state.prices.get(retry.asked))
+
+
+def _use(run: Run, state: SessionState, usage: Usage, model: str) -> None:
+    run.use(usage, model)
+    if state.journal.kept:
+        state.journal.note(used_fact(run.id, usage, model))
 
 
 def _keep_partial(run: Run, state: SessionState, text: str, error: BaseException) -> None:

@@ -31,6 +31,7 @@ from a3s_code.kernel.spelling import Spelling
 from a3s_code.kernel.state import Refusal, Run, SessionState
 from a3s_code.kernel.tool import Action, ArtifactStore, SandboxMode, ToolCatalog, ToolContext, ToolOutput
 from a3s_code.kernel.trace import ActiveTool, TraceEvent
+from a3s_code.kernel.validity import are_images
 
 DEADLINE_GRACE_MS = 5_000
 NOTHING_DONE = frozenset({"invalid_argument", "not_found", "version_conflict", "unsupported"})
@@ -375,6 +376,8 @@ def _checked(call: ToolCall, given: Any) -> ToolOutput:
     if not isinstance(given, ToolOutput):
         return fail(call, "internal", f"it gave {type(given).__name__}, not a ToolOutput")
     text, exit_code, metadata = (cast("Any", value) for value in (given.text, given.exit_code, given.metadata))
-    if not (isinstance(text, str) and isinstance(exit_code, int) and isinstance(metadata, Mapping)):
-        return fail(call, "internal", "it gave a ToolOutput whose text, exit code or metadata is of another type")
+    fits = isinstance(text, str) and isinstance(exit_code, int) and isinstance(metadata, Mapping)
+    if not (fits and are_images(given.images)):
+        text = "it gave a ToolOutput whose text, exit code, metadata or images are of another type"
+        return fail(call, "internal", text)
     return given

@@ -5,6 +5,7 @@ Each fact is a mapping whose `k` says what it is:
     session   the first one: id, workspace, time, options, labels        run      a request was taken up
     event     an event of a run, in its place                            deltas   several pieces of one text
     message   the history grew by a message                              history  it was replaced
+    used      a run has used tokens
     result    what one call gave, before its message is complete         call     a line of the trace, files, changes
     asked     a call waits for a person                                  answer   the person's answer, kept for later
     artifact  a whole output was put aside                               dropped  it made room for others
@@ -17,8 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from a3s_code.kernel.contracts import Decision, Effect, Plan, PlanStep
+from a3s_code.kernel.contracts import Decision, Effect, Plan, PlanStep, Usage
 from a3s_code.kernel.messages import ArtifactRef, Image, Message, Observation, Part, Reasoning, Reply, Text, ToolCall
+from a3s_code.kernel.packing import LOST
 from a3s_code.kernel.trace import RunEventRecord, TraceEvent
 
 Fact = Mapping[str, Any]
@@ -47,14 +49,19 @@ def message_fact(
 ) -> Fact:
     """The history of the session grew, or that of the run `aside`; results that were noted before are named only.
 
-    `reply` is what the message came with, `covered` are the calls of which not all arguments may be stored.
+    `reply` is what the message came with; what it used is a fact of its own. `covered` are the calls of which not all
+    arguments may be stored.
     """
     fact: dict[str, Any] = {"k": "message", "aside": aside, "message": plain_message(message, noted)}
     if reply is not None:
-        fact["usage"], fact["model"] = asdict(reply.usage), reply.model
+        fact["stop"] = reply.stop
     if covered:
         fact["covered"] = list(covered)
     return fact
+
+
+def used_fact(run_id: str, usage: Usage, model: str) -> Fact:
+    return {"k": "used", "run": run_id, "usage": asdict(usage), "model": model}
 
 
 def history_fact(before: Sequence[Message], after: Sequence[Message], aside: str | None) -> Fact:
@@ -122,8 +129,9 @@ def read_result(body: Mapping[str, Any]) -> Observation:
     return _read_observation(body)
 
 
-def read_image(body: Mapping[str, Any]) -> Image:
-    return Image(body["image"], body["data"])
+def read_images(bodies: Sequence[Mapping[str, Any]]) -> tuple[Image, ...]:
+    """The images, but for those of which the store has the data no more: no provider takes an empty one."""
+    return tuple(Image(body["image"], body["data"]) for body in bodies if body["data"])
 
 
 def read_call(body: Mapping[str, Any]) -> ToolCall:
@@ -161,6 +169,16 @@ def _plain_observation(seen: Observation) -> dict[str, Any]:
     return body
 
 
+def _read_image(body: Mapping[str, Any]) -> Part:
+    images = read_images([body])
+    return images[0] if images else Text(LOST)
+
+
+def _read_reasoning(body: Mapping[str, Any]) -> Reasoning:
+    block = body["block"]
+    return Reasoning(body["reasoning"], body["model"], None if block == LOST else block)
+
+
 def _read_part(body: Mapping[str, Any], noted: Mapping[str, Observation]) -> Part:
     for key, read in _READERS.items():
         if key in body:
@@ -177,15 +195,15 @@ def _read_observation(body: Mapping[str, Any]) -> Observation:
         body.get("exit_code", 0),
         body.get("error_kind"),
         body.get("metadata", {}),
-        tuple(read_image(image) for image in body.get("images", ())),
+        read_images(body.get("images", ())),
         None if artifact is None else ArtifactRef(**artifact),
     )
 
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], Part]] = {
     "text": lambda body: Text(body["text"]),
-    "image": read_image,
-    "reasoning": lambda body: Reasoning(body["reasoning"], body["model"], body["block"]),
+    "image": _read_image,
+    "reasoning": _read_reasoning,
     "call": read_call,
     "result": _read_observation,
 }

@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 from a3s_code.errors import RunNotResumable, SessionBusy, UnknownRun
 from a3s_code.kernel.events import AgentEvent
-from a3s_code.kernel.facts import event_fact
+from a3s_code.kernel.facts import event_fact, run_fact
 from a3s_code.kernel.journal import UNKEPT, Journal
+from a3s_code.kernel.messages import Image, Message, Request
 from a3s_code.kernel.ports import Clock
 from a3s_code.kernel.state import Run
 from a3s_code.kernel.trace import RunEventRecord, RunSnapshot, Subscriber
+from a3s_code.kernel.validity import mended
 
 RESUMABLE = frozenset({"interrupted", "failed", "cancelled", "limit_reached"})
 
@@ -33,14 +35,18 @@ class RunLedger:
         """The run that goes on, None between runs."""
         return next((run for run in self._open if not run.done.done()), None)
 
-    def begin(self, prompt: str, *, queue: bool) -> tuple[Run, list[Run]]:
-        """A new run, and those it has to wait for.
+    def begin(self, request: Request, *, queue: bool) -> tuple[Run, list[Run]]:
+        """A new run for the request, and those it has to wait for.
 
         While another run goes on this raises SessionBusy, unless `queue` is set or that run is being cancelled.
         """
+        history = None if request.history is None else mended(request.history)
         with self._lock:
             earlier = self._earlier(queue=queue)
-            run = self._make(self._clock.new_id("run"), prompt)
+            run_id = self._clock.new_id("run")
+            while run_id in self._runs:  # a clock whose ids begin anew in each process
+                run_id = self._clock.new_id("run")
+            run = self._make(run_id, request.prompt, request.attachments, history)
             self._open.append(run)
             return run, earlier
 
@@ -52,7 +58,7 @@ class RunLedger:
         run = self.get(run_id)
         with self._lock:
             earlier = self._earlier(queue=False)
-            if run.status not in RESUMABLE:
+            if run.status not in RESUMABLE or not run.done.done():
                 raise RunNotResumable(f"{run_id} is {run.status}", hint="only a run that is not complete can go on")
             if next(reversed(self._runs)) != run_id:
                 raise RunNotResumable(
@@ -78,11 +84,24 @@ class RunLedger:
 
         return leave
 
-    def _make(self, run_id: str, prompt: str) -> Run:
+    def _make(
+        self, run_id: str, prompt: str, images: tuple[Image, ...] = (), history: list[Message] | None = None
+    ) -> Run:
         def keep(record: RunEventRecord, then: Callable[[bool], None]) -> None:
+            if not record.sequence:
+                # Before its first event, whichever that is: a run may end before it begins.
+                self._journal.note(run_fact(run_id, prompt, run.created_at_ms, run.images, run.history))
             self._journal.note(event_fact(run_id, record), then)
 
-        run = Run(run_id, self._session_id, prompt, self._clock.now_ms, keep if self._journal.kept else None)
+        run = Run(
+            run_id,
+            self._session_id,
+            prompt,
+            self._clock.now_ms,
+            keep if self._journal.kept else None,
+            images=images,
+            history=history,
+        )
         run.log.subscribe(self._tell)
         self._runs[run_id] = run
         return run

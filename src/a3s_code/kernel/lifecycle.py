@@ -26,13 +26,16 @@ class Lifecycle:
         self._asked_at = 0.0
         self._begun = False
 
-    async def admit(self, run: Run, request: Request) -> Request:
-        """Emit what a run has to begin with, and give the request as the hooks leave it; raises HookBlocked."""
+    def begin(self, run: Run) -> None:
+        """Emit what a run has to begin with, one that goes on too."""
         while self._state.notices:
             run.emit(self._state.notices.pop(0))
         if not self._begun:
             self._begun = True
             self._tell(run, "session_start", model_provider=self._provider, model_name=self._model)
+
+    async def admit(self, run: Run, request: Request) -> Request:
+        """The request as the hooks leave it; raises HookBlocked."""
         self._tell(run, "intent_detection", prompt=request.prompt, workspace=str(self._state.workspace))
         if not self._hooks.listens("pre_prompt"):
             return request

@@ -55,10 +55,10 @@ class AgentLoop:
         try:
             for earlier in after:
                 await earlier.wait()
-            await self._state.journal.open()
-            run.begin(request, self._state.journal)
-            run.budget = self._dialogue.budget(self._state)
             with blame("kernel"):
+                await self._state.journal.open()
+                run.begin()
+                run.budget = self._dialogue.budget(self._state)
                 async with Deadline(self._limits.max_execution_time_ms) as deadline:
                     await self._work(run, request, deadline)
             run.end("cancelled" if run.cancelling else "completed")
@@ -78,6 +78,7 @@ class AgentLoop:
     async def _work(self, run: Run, request: Request, deadline: Deadline) -> None:
         harness, limits, state = self._modules, self._limits, self._state.conversation(run)
         caller = Caller("model", run.emit, run, harness.guard())
+        self._lifecycle.begin(run)
         if not run.taken:
             request = clean_request(await self._lifecycle.admit(run, request), harness.sanitizer.clean)
         with blame("router"):
@@ -112,7 +113,8 @@ class AgentLoop:
                 self._check_limits(run)
                 reply = None
         except RunLimit as limit:
-            if limits.last_turn and run.turns - run.turns_before < limits.max_tool_rounds:
+            turns = run.turns - run.turns_before
+            if limits.last_turn and limit.limit != "time" and turns < limits.max_tool_rounds:
                 await self._dialogue.conclude(run, state, partial(assemble, tools, state), limit)
             raise
 

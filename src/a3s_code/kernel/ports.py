@@ -134,6 +134,10 @@ class Confirmer(Protocol):
         """May wait as long as the person does, and tells of it by confirmation events. An exception counts as no."""
         ...
 
+    def objects(self, call_id: str) -> bool:
+        """Whether a person has said no to the call already: then it is asked about even where the rules allow it."""
+        ...
+
 
 class Sanitizer(Protocol):
     """Cleans text on its way to the model, the events and the artifacts."""

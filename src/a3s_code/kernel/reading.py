@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from a3s_code.errors import ModelProtocolError
@@ -19,17 +20,36 @@ SHOWN: Mapping[type[Delta], Callable[[str], events.AgentEvent]] = {
 }
 
 
+@dataclass(slots=True)
+class Said:
+    """What of a reply was shown so far: the pieces of its text, and whether there was anything at all."""
+
+    texts: list[str] = field(default_factory=list[str])
+    shown: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    def withdraw(self) -> bool:
+        """Forget it; whether there is anything to be taken back."""
+        shown, self.shown = self.shown, False
+        self.texts.clear()
+        return shown
+
+
 async def read_reply(
     stream: AsyncIterator[Piece],
     emit: Callable[[events.AgentEvent], None],
-    said: list[str],
+    said: Said,
     sanitizer: StreamSanitizer,
     retried: Callable[[Retry, bool], None],
 ) -> Reply:
-    """Emit each delta, cleaned, collect the text in `said`, and give the reply that ends the stream, as it came.
+    """Emit each delta, cleaned, note in `said` what was shown, and give the reply that ends the stream, as it came.
 
     The end of a text is held back as long as it may be the beginning of a secret; where the stream breaks off it is
-    never shown. `retried` is told of each Retry, and whether anything was shown since the last one; `said` is emptied.
+    never shown. `retried` is told of each Retry, and whether anything was shown that it takes back; `said` is empty
+    by then.
 
     Raises ModelProtocolError for a stream without a reply, with more than one, or with anything else in it. The
     stream is closed in every case.
@@ -37,14 +57,12 @@ async def read_reply(
     reply: Reply | None = None
     kind: type[Delta] = messages.TextDelta
     cleaning = sanitizer.stream()
-    shown = False
 
     def show(text: str) -> None:
-        nonlocal shown
         if text:
-            shown = True
+            said.shown = True
             if kind is messages.TextDelta:
-                said.append(text)
+                said.texts.append(text)
             emit(SHOWN[kind](text))
 
     try:
@@ -56,9 +74,8 @@ async def read_reply(
                 show(cleaning.finish())
                 continue
             if isinstance(piece, Retry):
-                retried(piece, shown)
-                said.clear()
-                shown, cleaning = False, sanitizer.stream()
+                retried(piece, said.withdraw())
+                cleaning = sanitizer.stream()
                 continue
             if type(piece) not in SHOWN:
                 raise ModelProtocolError(f"the stream holds {type(piece).__name__}, which is no delta")

@@ -12,12 +12,15 @@ from a3s_code.kernel.contracts import Decision, Usage
 from a3s_code.kernel.facts import Fact
 from a3s_code.kernel.ledger import RunLedger
 from a3s_code.kernel.messages import Message, ToolCall
+from a3s_code.kernel.packing import holds_lost
 from a3s_code.kernel.pairing import INTERRUPTED
 from a3s_code.kernel.pieces import spread
 from a3s_code.kernel.state import Refusal, Run, SessionState
 from a3s_code.kernel.trace import TraceEvent
 from a3s_code.kernel.validity import distinct
 
+WAITED = "Not carried out: it waited for an answer when the process ended."
+UNREADABLE = "Not carried out: its arguments cannot be read from the store any more. Make the call again."
 COVERED = "Not carried out: its arguments held a secret, which is not stored. Make the call again."
 
 
@@ -57,14 +60,15 @@ class Restoration:
                 self._interrupt(run)
         for run in self._runs.values():
             self.state.usage += run.usage
-        for message in self.state.history:
-            distinct(message, self.state.call_ids)
 
     def _run(self, fact: Fact) -> None:
         run = self._runs[fact["run"]] = self.ledger.recall(fact["run"], fact["prompt"], fact["at"])
-        run.images = tuple(written.read_image(image) for image in fact.get("images", ()))
+        run.images = written.read_images(fact.get("images", ()))
         if "aside" in fact:
             run.history = [written.read_message(message, {}) for message in fact["aside"]]
+        # What an earlier run began is not of this one.
+        self._cut_off |= self._started.keys()
+        self._started.clear()
 
     def _events(self, fact: Fact) -> None:
         run = self._runs[fact["run"]]
@@ -82,14 +86,18 @@ class Restoration:
         self._started.clear()
         self._cut_off.clear()
         self.asked.clear()
-        run = self._latest
+        if fact["aside"] is None:
+            distinct(message, self.state.call_ids)
+        run = self._current
         if run is not None and message.role == "assistant":
             run.text = message.text or run.text
+            run.stop = fact.get("stop", run.stop)
             run.calls += len(message.calls)
-            if "usage" in fact:
-                run.use(Usage(**fact["usage"]), fact["model"])
-        if run is not None:
+        elif run is not None and message.role == "user":
             run.taken = True
+
+    def _used(self, fact: Fact) -> None:
+        self._runs[fact["run"]].use(Usage(**fact["usage"]), fact["model"])
 
     def _replaced(self, fact: Fact) -> None:
         history = self._history(fact["aside"])
@@ -143,6 +151,11 @@ class Restoration:
         return history
 
     @property
+    def _current(self) -> Run | None:
+        """The run that goes on; one that ended while it waited for another is in between."""
+        return next((run for run in reversed(self._runs.values()) if not run.ended), self._latest)
+
+    @property
     def _latest(self) -> Run | None:
         return next(reversed(self._runs.values()), None)
 
@@ -150,17 +163,20 @@ class Restoration:
         run.status = "interrupted"
         if run is not self._latest:
             return
-        run.dangling = dict(self._started)
+        run.dangling = {
+            call_id: (name, WAITED if call_id in self.asked else INTERRUPTED) for call_id, name in self._started.items()
+        }
         for call_id in (self._started.keys() | self._cut_off) - self.state.noted.keys():
             if call_id not in self.asked:
                 self.state.unfit[call_id] = INTERRUPTED
         # A call inside of another cannot be made any more, for the one it is inside of was cut off.
         history = self._history(None if run.history is None else run.id)
-        calls = {call.id for call in history[-1].calls} if history else set[str]()
-        for call_id in self.asked.keys() - calls:
+        calls = {call.id: call for call in history[-1].calls} if history else dict[str, ToolCall]()
+        unmakeable = {call_id: UNREADABLE for call_id, call in calls.items() if holds_lost(call.arguments)}
+        unmakeable |= dict.fromkeys(self._covered, COVERED)
+        for call_id in self.asked.keys() - (calls.keys() - unmakeable.keys()):
             del self.asked[call_id]
-        for call_id in self._covered - self.state.unfit.keys():
-            self.state.unfit[call_id] = COVERED
+        self.state.unfit.update({**unmakeable, **self.state.unfit})
 
     def _began(self, run: Run, body: Mapping[str, Any]) -> None:
         run.status = "executing"
@@ -174,10 +190,9 @@ class Restoration:
 
     def _tool_ended(self, run: Run, body: Mapping[str, Any]) -> None:
         self._started.pop(body["id"], None)
-        if body["error_kind"] == "interrupted":
-            # Told by a process that went on with the run and ended, too, before the result was in the history.
-            self._cut_off.add(body["id"])
-        else:
+        # Not made again, even where its result is not there.
+        self._cut_off.add(body["id"])
+        if body["error_kind"] != "interrupted":
             self.asked.pop(body["id"], None)
 
     def _answered(self, run: Run, body: Mapping[str, Any]) -> None:
@@ -210,6 +225,7 @@ _TAKERS: Mapping[str, Callable[[Restoration, Any], None]] = {
     "event": Restoration._events,
     "deltas": Restoration._events,
     "message": Restoration._message,
+    "used": Restoration._used,
     "history": Restoration._replaced,
     "result": Restoration._result,
     "call": Restoration._call,

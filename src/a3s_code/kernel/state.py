@@ -20,13 +20,13 @@ from a3s_code.errors import A3SError, RunLimit, UsageError
 from a3s_code.kernel.budget import Budget
 from a3s_code.kernel.contracts import NOT_VERIFIED, Decision, Plan, Price, RunStatus, Usage, Verification
 from a3s_code.kernel.events import AgentEnd, AgentEvent, AgentStart, Error, LimitReached, RunResumed, ToolEnd
-from a3s_code.kernel.facts import call_fact, history_fact, message_fact, result_fact, run_fact, state_fact
+from a3s_code.kernel.facts import call_fact, history_fact, message_fact, result_fact, state_fact
 from a3s_code.kernel.journal import UNKEPT, Journal
 from a3s_code.kernel.messages import Image, Message, Observation, Reply, Request, StopReason, ToolCall
-from a3s_code.kernel.notice import notice
-from a3s_code.kernel.pairing import INTERRUPTED, interrupted
+from a3s_code.kernel.notice import is_last_turn, notice
+from a3s_code.kernel.pairing import interrupted
 from a3s_code.kernel.trace import ActiveTool, EventLog, Keep, RunSnapshot, TraceEvent
-from a3s_code.kernel.validity import distinct, mended
+from a3s_code.kernel.validity import distinct
 
 TERMINAL: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "limit_reached", "interrupted"})
 
@@ -68,9 +68,15 @@ class SessionState:
     known_files: dict[str, str] = field(default_factory=dict[str, str])
 
     def conversation(self, run: Run) -> SessionState:
-        """The state a run works on: this one, or a view of it with the history that the request brought."""
+        """The state a run works on: this one, or a view of it with the history that the request brought.
+
+        What an interrupted run has left open here is closed before another conversation begins, for what is known of
+        calls is known of those of one message.
+        """
         if run.history is None:
             return self
+        if not run.taken:
+            self.close_calls()
         taken: set[str] = set()
         for message in run.history:
             distinct(message, taken)
@@ -146,12 +152,20 @@ class Run:
     The first terminal event decides the status; nothing changes it afterwards, unless the run is reopened. `done` is
     set when the run's task is over, and with it everything the run had started. `images` and `history` are what the
     request brought, `taken` says that it is in the history; `spent` is the usage since it was last begun. Of a run of
-    another process `failure` is the error's text, and `dangling` are the calls that had begun and not ended, with their
-    tools.
+    another process `failure` is the error's text, and `dangling` are the calls that had begun and not ended, each with
+    its tool and with what is to be said of it.
     """
 
     def __init__(
-        self, run_id: str, session_id: str, prompt: str, now_ms: Callable[[], int], keep: Keep | None = None
+        self,
+        run_id: str,
+        session_id: str,
+        prompt: str,
+        now_ms: Callable[[], int],
+        keep: Keep | None = None,
+        *,
+        images: tuple[Image, ...] = (),
+        history: list[Message] | None = None,
     ) -> None:
         self.id = run_id
         self.session_id = session_id
@@ -162,10 +176,10 @@ class Run:
         self.error: A3SError | None = None
         self.failure: str | None = None
         self.limit: str | None = None
-        self.images: tuple[Image, ...] = ()
-        self.history: list[Message] | None = None
+        self.images = images
+        self.history = history
         self.taken = False
-        self.dangling: dict[str, str] = {}
+        self.dangling: dict[str, tuple[str, str]] = {}
         self.usage = self.spent = Usage()
         self.used: dict[str, Usage] = {}
         self.turns = self.turns_before = 0
@@ -237,20 +251,12 @@ class Run:
             total += cost
         return total if self.used or any(prices.values()) else None
 
-    def begin(self, request: Request, journal: Journal) -> None:
-        """Take the request in, and tell that the run begins; or that it goes on, where it was begun before."""
-        began = len(self.log)
-        if not began:
-            self.images = request.attachments
-            self.history = None if request.history is None else mended(request.history)
-            journal.note(run_fact(self.id, self.prompt, self.created_at_ms, self.images, self.history))
-        self._tell_begin()
-
-    def _tell_begin(self) -> None:
+    def begin(self) -> None:
+        """Tell that the run begins; or that it goes on, where it was begun before."""
         began = len(self.log)
         self.emit(RunResumed(self.id, began) if began else AgentStart(self.prompt))
-        for call_id, name in self.dangling.items():
-            self.emit(ToolEnd(call_id, name, INTERRUPTED, 1, error_kind="interrupted"))
+        for call_id, (name, what) in self.dangling.items():
+            self.emit(ToolEnd(call_id, name, what, 1, error_kind="interrupted"))
         self.dangling.clear()
 
     def take_up(self, request: Request, state: SessionState) -> Reply | None:
@@ -260,18 +266,18 @@ class Run:
             state.append(Message.user(request.prompt, request.attachments))
             self.taken = True
             return None
-        last = state.history[-1] if state.history else None
-        if last is None or last.role != "assistant":
+        if not state.history:
             return None
-        if last.text.endswith(INTERRUPTED_HERE):
+        last = state.history[-1]
+        if last.text.endswith(INTERRUPTED_HERE) or any(map(is_last_turn, state.history[-2:])):
             state.append(notice(GO_ON))
             return None
-        return Reply(last, "tool_calls" if last.calls else "end", Usage())
+        return Reply(last, "tool_calls" if last.calls else self.stop, Usage()) if last.role == "assistant" else None
 
     def end(self, status: RunStatus) -> None:
         """End the run as completed, limit_reached or cancelled."""
         if self.status == "created":
-            self._tell_begin()
+            self.begin()
         summary = self.verification.summary()
         self.emit(AgentEnd(self.text, self.usage, summary, status, self._meta()))
 

@@ -61,7 +61,7 @@ class SessionStore(Protocol):
     """Keeps sessions. Every verb may be called on any event loop, for several sessions at once.
 
     They raise StoreError where the store cannot be read or written, UnknownSession for an id that is not there (append,
-    load, cut), SessionInUse where somebody else is the writer (claim, delete), and nothing else.
+    load, cut), SessionInUse where it has a writer already (claim, delete), and nothing else.
     """
 
     async def claim(self, session_id: str) -> None:

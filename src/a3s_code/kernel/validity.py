@@ -20,6 +20,10 @@ LONGEST_ID = 40
 LONGEST_NAME = 64
 MAX_DEPTH = 64
 LARGEST_BITS = 8_192
+IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+LARGEST_IMAGE = 5 * 1024 * 1024 * 3 // 4
+"""Bytes of an image, of which no more than 5 MiB are sent as base64."""
+NO_IMAGE = "[an image was left out here, for no model takes it]"
 NOTHING_EARLIER = "(The conversation begins here.)"
 
 _PLACES: Mapping[Role, tuple[type[Part], ...]] = {
@@ -48,8 +52,8 @@ def legible(text: str) -> str:
 
 def sendable(message: Message) -> Message:
     """The message with its text legible, the names of tools spelled as providers allow, the arguments of calls plain
-    JSON, without parts that its role cannot have, and with nothing to go back that only was thought at its end. Ids
-    stay: see `distinct`."""
+    JSON, without parts that its role cannot have and images that no model takes, and with nothing to go back that only
+    was thought at its end. Ids stay: see `distinct`."""
     places = _PLACES[message.role]
     parts = tuple([_sendable_part(part) for part in message.parts if isinstance(part, places)])
     if parts and isinstance(parts[-1], Text | Reasoning):
@@ -106,7 +110,10 @@ def flaw_of(message: Any) -> str | None:
         return f"{type(message).__name__} is no message"
     if message.role not in _PLACES:
         return f"a message has the role {message.role!r}, not user, assistant or tool"
-    for part in cast("Iterable[Any]", message.parts):
+    parts: Any = message.parts
+    if not isinstance(parts, tuple | list):
+        return f"a message of the role {message.role} holds {type(parts).__name__} in place of its parts"
+    for part in cast("Iterable[Any]", parts):
         match part:
             case Text(text=str()) | Image(media_type=str(), data=bytes()):
                 continue
@@ -114,11 +121,24 @@ def flaw_of(message: Any) -> str | None:
                 continue
             case ToolCall(name=str(), arguments=arguments, malformed=str() | None) if isinstance(arguments, Mapping):
                 continue
-            case Observation(name=str(), output=str()):
+            case Observation(name=str(), output=str(), exit_code=int()) if are_images(part.images):
                 continue
             case _:
                 return f"a message of the role {message.role} holds {type(part).__name__} with a field of another type"
     return None
+
+
+def are_images(images: Any) -> bool:
+    """Whether a host's object is a tuple of images, each with its fields of their types."""
+    return isinstance(images, tuple) and all(map(_is_image, cast("Sequence[Any]", images)))
+
+
+def _is_image(given: Any) -> bool:
+    match given:
+        case Image(media_type=str(), data=bytes()):
+            return True
+        case _:
+            return False
 
 
 def _is(one: object, other: object) -> bool:
@@ -151,15 +171,23 @@ def _sendable_part(part: Part) -> Part:
             if spelled is name and plain is arguments and written is malformed:
                 return part
             return ToolCall(call_id, spelled, plain, written)
-        case Observation(name=name, output=output):
+        case Observation(name=name, output=output, images=images):
+            if not all(map(_is_sendable_image, images)):
+                output, images = f"{output}\n{NO_IMAGE}", tuple(filter(_is_sendable_image, images))
             spelled, shown = _spell_name(name), legible(output)
-            return part if spelled is name and shown is output else replace(part, name=spelled, output=shown)
+            if spelled is name and shown is part.output:
+                return part
+            return replace(part, name=spelled, output=shown, images=images)
         case Reasoning(text, block=block):
             shown = legible(text)
             block = None if block is not None and legible(block) is not block else block
             return part if shown is text and block is part.block else Reasoning(shown, part.model, block)
         case Image():
-            return part
+            return part if _is_sendable_image(part) else Text(NO_IMAGE)
+
+
+def _is_sendable_image(image: Image) -> bool:
+    return image.media_type in IMAGE_TYPES and 0 < len(image.data) <= LARGEST_IMAGE
 
 
 def _spell_name(name: str) -> str:

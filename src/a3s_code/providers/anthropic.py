@@ -32,6 +32,7 @@ from a3s_code.providers.wire import (
     base64_text,
     count_of,
     dumps,
+    id_of,
     joined,
     loads,
     sent_name,
@@ -181,7 +182,7 @@ class MessagesReader:
     def _begin(self, message: dict[str, Any]) -> None:
         if self._assembly.begun:
             raise self._broken("began its answer a second time")
-        self._assembly.answer_id = message.get("id")
+        self._assembly.answer_id = id_of(message.get("id"))
         self._count(message.get("usage"))
 
     def _end(self) -> None:
@@ -203,7 +204,7 @@ class MessagesReader:
         blocks = payload.get("content")
         if not isinstance(blocks, list):
             raise self._broken("sent no content")
-        assembly.answer_id = payload.get("id")
+        assembly.answer_id = id_of(payload.get("id"))
         deltas: list[Delta] = []
         for index, block in enumerate(blocks):
             deltas += self._start(index, block)
@@ -230,9 +231,9 @@ class MessagesReader:
             case "thinking" | "redacted_thinking":
                 self._blocks[index] = dict(block)
                 thought = self._slots[index] = self._assembly.thought()
-                if block.get("thinking"):
-                    thought.pieces.append(block["thinking"])
-                    return (ReasoningDelta(block["thinking"]),)
+                if piece := text_of(block.get("thinking")):
+                    thought.pieces.append(piece)
+                    return (ReasoningDelta(piece),)
             case _:
                 pass
         return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +13,7 @@ from a3s_code.providers import failures
 from a3s_code.providers.endpoint import ModelEndpoint
 from a3s_code.providers.printed import PrintedCall
 from a3s_code.providers.textual import PrintedCalls
-from a3s_code.providers.wire import SENT_AS_IT_IS, arguments, dumps, estimated_tokens, prompt_estimate
+from a3s_code.providers.wire import arguments, dumps, estimated_tokens, prompt_estimate
 
 
 @dataclass(slots=True)
@@ -58,7 +57,6 @@ class Assembly:
         self._request = request
         self._slots: list[Spoken | Thought | Called] = []
         self._ids: set[str] = set()
-        self._seed = ""
         self._shown: list[str] = []
         self._printed = PrintedCalls(prompt.tools) if prompt.tools and endpoint.prints_calls else None
 
@@ -157,22 +155,13 @@ class Assembly:
         return found
 
     def _unique(self, call_id: str) -> str:
-        """`call_id`, unless it is missing or stands in this conversation already: results are told apart by it."""
-        if call_id and call_id not in self._ids and not self._used(call_id):
-            self._ids.add(call_id)
-            return call_id
-        if not self._seed:
-            self._seed = hashlib.blake2b(self._request, digest_size=8).hexdigest()
-        made = f"call_{self._seed}_{len(self._ids)}"
-        self._ids.add(made)
-        return made
-
-    def _used(self, call_id: str) -> bool:
-        if b'"id":' + dumps(call_id) in self._request:
-            return True
-        # Such an id stands in the request as the provider takes it, not as it came.
-        respelled = self.endpoint.provider == "mistral" or not SENT_AS_IT_IS.fullmatch(call_id)
-        return respelled and any(call.id == call_id for message in self._prompt.messages for call in message.calls)
+        """`call_id`, unless it is missing or stands in this answer already: results are told apart by it."""
+        number = len(self._ids)
+        while not call_id or call_id in self._ids:
+            call_id = f"call_{number}"
+            number += 1
+        self._ids.add(call_id)
+        return call_id
 
     def _usage(self, message: Message) -> Usage:
         """What the provider counted; what it left out is estimated, and the whole then marked so."""

@@ -9,7 +9,7 @@ from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.messages import Delta, ReasoningDelta, StopReason, ToolInputDelta
 from a3s_code.providers import failures
 from a3s_code.providers.assembly import Assembly, Called
-from a3s_code.providers.wire import count_of, dumps, loads, text_of
+from a3s_code.providers.wire import count_of, dumps, id_of, loads, text_of
 
 _STOPS: dict[str, StopReason] = {
     "stop": "end",
@@ -61,7 +61,7 @@ class CompletionReader:
     def _read(self, payload: dict[str, Any], where: str) -> Sequence[Delta]:
         assembly = self._assembly
         if assembly.answer_id is None:
-            assembly.answer_id = payload.get("id") or None
+            assembly.answer_id = id_of(payload.get("id"))
         if usage := payload.get("usage") or (payload.get("x_groq") or {}).get("usage"):
             assembly.usage = _usage(usage)
         choices = payload.get("choices")

@@ -52,7 +52,8 @@ _QUOTA = re.compile(
 _RENEWED = re.compile(r"(?:retry|try again) (?:in|after) \d", re.IGNORECASE)
 _OVERFLOW = re.compile(
     r"context_length_exceeded|exceed_context_size|prompt is too long|maximum context|context window|context length"
-    r"|available context size|reduce the length of the|too many tokens in the (?:prompt|request)",
+    r"|available context size|reduce the length of the|too many tokens in the (?:prompt|request)"
+    r"|too many (?:\w+ )?images",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -134,7 +135,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
             continue
     try:
         date = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
@@ -168,8 +169,8 @@ def _build(endpoint: ModelEndpoint, status: int, kind: str, message: str, header
             hint=hint,
         )
     failure: type[ModelError] = ModelAuthError if status in (401, 403) else ModelRequestError
-    if status in (400, 413, 422) and _OVERFLOW.search(said):
-        failure, hint = ContextOverflow, _OVERFLOW_HINT
+    if status == 413 or (status in (400, 422) and _OVERFLOW.search(said)):
+        failure, hint = ContextOverflow, hint or _OVERFLOW_HINT
     return failure(message, provider=provider, status=status, request_id=number, hint=hint)
 
 

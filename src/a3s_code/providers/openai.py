@@ -102,7 +102,7 @@ class ChatCompletions:
         for part in message.parts:
             if isinstance(part, Reasoning) and part.block and part.model == self._endpoint.name:
                 block = loads(part.block)
-                if "extra_content" in block:
+                if "extra_content" in block and isinstance(block.get("call"), str):
                     extras[block["call"]] = {"extra_content": block["extra_content"]}
         return extras
 

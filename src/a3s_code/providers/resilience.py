@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from math import ceil
 from random import Random
 
@@ -20,25 +20,19 @@ from a3s_code.errors import (
     ReplayMismatch,
 )
 from a3s_code.kernel.contracts import Usage
+from a3s_code.kernel.estimation import Gauge, text_bytes
 from a3s_code.kernel.messages import (
-    Image,
-    Message,
-    Observation,
     Piece,
-    Reasoning,
     ReasoningDelta,
     Reply,
     Retry,
-    Text,
     TextDelta,
-    ToolCall,
     ToolInputDelta,
 )
 from a3s_code.kernel.ports import ChatModel, Clock, Prompt
 from a3s_code.providers.breaker import Admission, Breakers
 from a3s_code.providers.patience import Patience
-from a3s_code.providers.scripted import written
-from a3s_code.providers.wire import TOKENS_PER_IMAGE, dumps, estimated_tokens
+from a3s_code.providers.wire import estimated_tokens
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
@@ -249,34 +243,9 @@ def _spent(prompt: Prompt, seen: Sequence[Piece]) -> Usage:
     said = 0
     for piece in seen:
         if isinstance(piece, TextDelta | ReasoningDelta | ToolInputDelta):
-            said += _bytes(piece.text)
+            said += text_bytes(piece.text)
         elif isinstance(piece, Retry):
             said = 0
     if not said:
         return Usage()
-    asked = _bytes(prompt.system)
-    asked += sum(len(dumps((tool.name, tool.description, tool.parameters))) for tool in prompt.tools)
-    asked += sum(_bytes(text) for message in prompt.messages for text in _texts(message))
-    images = sum(_images(message) for message in prompt.messages)
-    return Usage(estimated_tokens(asked) + TOKENS_PER_IMAGE * images, estimated_tokens(said), estimated=True)
-
-
-def _texts(message: Message) -> Iterator[str]:
-    for part in message.parts:
-        match part:
-            case Text(text) | Reasoning(text):
-                yield text
-            case ToolCall(name=name):
-                yield name + written(part)
-            case Observation():
-                yield part.output
-            case _:
-                pass
-
-
-def _images(message: Message) -> int:
-    return sum(len(part.images) if isinstance(part, Observation) else isinstance(part, Image) for part in message.parts)
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
+    return Usage(Gauge().estimate(prompt), estimated_tokens(said), estimated=True)

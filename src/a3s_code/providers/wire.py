@@ -9,18 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from a3s_code.kernel.estimation import BYTES_PER_TOKEN, TOKENS_PER_IMAGE
 from a3s_code.kernel.messages import Image, Message
 from a3s_code.kernel.tool import ToolSpec
 
-BYTES_PER_TOKEN = 3.6
-TOKENS_PER_IMAGE = 1500
 NOTHING_SAID = "(no text)"
 NO_OUTPUT = "(no output)"
-SENT_AS_IT_IS = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-"""An id of a call that every provider takes."""
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 _KEPT_HEADS = 8
+_MOST_TOKENS = 10**12
 # An escaped backslash before it makes it text.
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -75,7 +73,7 @@ def _json_reader() -> Callable[..., Any]:
 
 def count_of(value: Any) -> int:
     """A number of tokens in an answer; 0 where something else stands in its place, for no answer is lost by it."""
-    return int(value) if isinstance(value, int | float) and value > 0 else 0
+    return int(value) if isinstance(value, int | float) and 0 < value < _MOST_TOKENS else 0
 
 
 def text_of(value: Any) -> str:
@@ -83,6 +81,11 @@ def text_of(value: Any) -> str:
     if not isinstance(value, str | None):
         raise TypeError(f"text expected, not {type(value).__name__}")
     return value or ""
+
+
+def id_of(value: Any) -> str | None:
+    """The id of an answer; None where there is none, or something else stands in its place."""
+    return value if isinstance(value, str) and value else None
 
 
 def arguments(text: str) -> tuple[dict[str, Any], str | None]:

@@ -39,6 +39,7 @@ class Archive:
         self._witness = witness
         self._numbers: dict[bytes, int] = {}
         self._streams: OrderedDict[int, Stream] = OrderedDict()
+        self._noted = 0
 
     def close(self) -> None:
         self._connection.close()
@@ -110,6 +111,8 @@ class Archive:
 
     @contextmanager
     def _transaction(self, kind: str = "DEFERRED") -> Iterator[None]:
+        # What is noted after this moment may belong to commits that the transaction does not see.
+        self._noted = self._witness.highest()
         self._connection.execute(f"BEGIN {kind}")
         try:
             yield
@@ -157,12 +160,18 @@ class Archive:
                 raise Damaged("a session is missing, though its entries are there")
             key = (found // NUMBERS + 1) * NUMBERS
         last = max(numbers, default=0)
-        if self._witness.highest() > last and max(self._witness.counts(), default=0) > last:
+        if self._noted > last and any(last < number <= self._noted for number in self._witness.counts()):
             raise Damaged("a session is missing, though it was written")
         return sessions
 
     def _compare(self, session: SessionRow) -> None:
-        if self._witness.seen(session.number) > session.count:
+        """Raise Damaged where the session is shorter than it was seen. Outside of a transaction: another process may
+        have stored more, and noted it, since the session was read; then it is there now."""
+        seen = self._witness.seen(session.number)
+        if seen <= session.count:
+            return
+        now = self._session(session.number)
+        if min(seen, self._witness.seen(session.number)) > (0 if now is None else now.count):
             raise Damaged(f"the last entries of session {text_of(session.id)!r} are missing")
 
     def _first_key(self, least: int) -> int | None:

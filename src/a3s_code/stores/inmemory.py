@@ -84,6 +84,8 @@ class MemorySessionStore:
 
     async def delete(self, session_id: str) -> bool:
         with self._lock:
+            if session_id in self._claims:
+                raise in_use(session_id, os.getpid())
             session = self._sessions.pop(session_id, None)
             if session is not None:
                 self._drop_unreferred(session.blobs)

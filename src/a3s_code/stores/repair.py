@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from a3s_code.stores.archive import Archive
 from a3s_code.stores.salvage import salvage
-from a3s_code.stores.tables import NAME, connect, create_file, lay_out, settle, sync_folder
+from a3s_code.stores.tables import NAME, connect, create_file, is_newest, lay_out, open_store, settle, sync_folder
+from a3s_code.stores.witness import Witness
 
 _LOG = logging.getLogger("a3s_code.stores")
 
@@ -25,6 +28,14 @@ def copy_log(directory: Path) -> bool:
         shutil.copyfile(log, draft)
         draft.replace(copy)
     return copy.exists()
+
+
+def check_log(database: Path, witness: Witness) -> None:
+    """Raise Damaged where a log that was left behind does not fit its database. Changes neither: a connection that may
+    write would carry the log over when it closes."""
+    with closing(open_store(database, mode="ro")) as connection:
+        if is_newest(connection):
+            Archive(connection, witness).check()
 
 
 def drop_copy(directory: Path) -> None:

@@ -23,6 +23,10 @@ class Remains:
     id: bytes | None = None
     rows: dict[int, list[Row]] = field(default_factory=lambda: defaultdict(list))
 
+    @property
+    def name(self) -> bytes | None:
+        return self.id if self.record is None else self.record.id
+
 
 def salvage(
     database: Path, log: Path, target: sqlite3.Connection, acknowledged: Mapping[int, int], whereabouts: str
@@ -38,7 +42,9 @@ def salvage(
         for values in pages.rows():
             _sort(values, found, target)
     losses = []
-    for number in sorted({*found, *acknowledged}):
+    # An id that was deleted and used anew may be found with both numbers; the higher one is the session.
+    deleted = set(found) - set({found[number].name or number: number for number in sorted(found)}.values())
+    for number in sorted({*found, *acknowledged} - deleted):
         loss = _restore(number, found[number], target, acknowledged.get(number, 0), whereabouts)
         if loss is not None:
             losses.append(loss)
@@ -71,8 +77,7 @@ def _restore(
     number: int, remains: Remains, target: sqlite3.Connection, acknowledged: int, whereabouts: str
 ) -> str | None:
     """Write a session as far as its chain is whole; says what was lost."""
-    record = remains.record
-    name = remains.id if record is None else record.id
+    record, name = remains.record, remains.name
     if name is None:
         return f"a session of {max(acknowledged, len(remains.rows))} entries was lost with its id; {whereabouts}"
     rows, head = _chain(remains.rows)

@@ -45,6 +45,7 @@ class FileSessionStore:
     async def append(self, commit: Commit) -> None:
         waiter = Waiter()
         with writer_of(self._directory, self) as writer:
+            writer.ownership.keep(commit.session_id, self)
             writer.submit(Write(waiter, commit))
         await waiter.outcome
 
@@ -63,15 +64,11 @@ class FileSessionStore:
             return [Listing(name, summary, writer.ownership.writer(name)) for name, summary in found]
 
     async def delete(self, session_id: str) -> bool:
-        with writer_of(self._directory, self) as writer:
-            ours = writer.ownership.owns(session_id, self)
-            if not ours:
-                writer.ownership.claim(session_id, self)
+        await self.claim(session_id)
         try:
             return await self._ask(lambda archive: archive.delete(session_id))
         finally:
-            if not ours:
-                await self.release(session_id)
+            await self.release(session_id)
 
     async def gc(self) -> int:
         """Drop what no session refers to and give room back to the disk; how many bytes the files became smaller."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -46,6 +47,10 @@ _REASONS = {
     14: ("it cannot be opened", "see that the directory exists and may be written"),
     18: ("a record is too large", "at most 1 GB can be kept in one piece"),
 }
+_UNWRITABLE = {8, 10, 13, 14}
+_HINTS = dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _REASONS[8][1]) | dict.fromkeys(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _REASONS[13][1]
+)
 
 
 class Damaged(Exception):
@@ -69,6 +74,13 @@ def refuses_its_head(error: Exception, path: Path) -> bool:
     return not (fixed and head.startswith(_MAGIC) and {head[18], head[19]} <= _FORMAT_VERSIONS)
 
 
+def forbids_writing(error: BaseException | None) -> bool:
+    """Whether what could not be opened or written may still be read."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 1) & 0xFF in _UNWRITABLE
+    return isinstance(error, OSError) and error.errno in _HINTS
+
+
 def explain(error: Exception, directory: Path) -> Exception:
     """The error as this library raises it: Damaged, or a StoreError that says what to do."""
     if isinstance(error, UnicodeDecodeError):
@@ -81,7 +93,8 @@ def explain(error: Exception, directory: Path) -> Exception:
         return StoreError(f"the store in {directory} cannot be used: {reason}", hint=hint)
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
-        return StoreError(f"the store in {directory} cannot be used: {reason}", hint=_REASONS[14][1])
+        hint = _HINTS.get(error.errno or 0, _REASONS[14][1])
+        return StoreError(f"the store in {directory} cannot be used: {reason}", hint=hint)
     return error
 
 
@@ -128,20 +141,20 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def connect(path: Path | None) -> sqlite3.Connection:
+def connect(path: Path | None, mode: str = "rw") -> sqlite3.Connection:
     """A connection to a file that is there, or to a database in memory."""
-    where = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rw"
+    where = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(where, timeout=BUSY_SECONDS, isolation_level=None, uri=path is not None)
     connection.text_factory = bytes
     return connection
 
 
-def open_store(path: Path, steps: Sequence[str] = STEPS) -> sqlite3.Connection:
-    """A connection to a store that is there, brought up to the newest version.
+def open_store(path: Path, steps: Sequence[str] = STEPS, mode: str = "rw") -> sqlite3.Connection:
+    """A connection to a store that is there, brought up to the newest version, or with the mode "ro" as it is.
 
     Raises Damaged where it is not as it was made, StoreVersionError where it is newer, sqlite3.Error else.
     """
-    connection = connect(path)
+    connection = connect(path, mode)
     try:
         version = _version(connection)
         if version > len(steps) and _application(connection) == _APPLICATION + version:
@@ -150,19 +163,28 @@ def open_store(path: Path, steps: Sequence[str] = STEPS) -> sqlite3.Connection:
                 hint="upgrade a3s-code, or choose another directory",
             )
         _inspect(connection, path, steps[:version])
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != b"wal":
-            raise StoreError(f"{path} is on a file system without shared memory", hint="keep the store on a local disk")
-        for setting in ("synchronous = FULL", "wal_autocheckpoint = 256", "cell_size_check = ON", "secure_delete = ON"):
-            connection.execute(f"PRAGMA {setting}")
-        connection.execute(f"PRAGMA journal_size_limit = {1024 * 1024}")
-        if version < len(steps):
-            _step(connection, version, steps)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if mode == "rw":
+            _prepare(connection, path)
+            if version < len(steps):
+                _step(connection, version, steps)
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != b"wal":
+        raise StoreError(f"{path} is on a file system without shared memory", hint="keep the store on a local disk")
+    for setting in ("synchronous = FULL", "wal_autocheckpoint = 256", "cell_size_check = ON", "secure_delete = ON"):
+        connection.execute(f"PRAGMA {setting}")
+    connection.execute(f"PRAGMA journal_size_limit = {1024 * 1024}")
+
+
+def is_newest(connection: sqlite3.Connection) -> bool:
+    return _version(connection) == len(STEPS)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -24,8 +24,8 @@ from a3s_code.kernel.store import Commit
 from a3s_code.stores.archive import Archive
 from a3s_code.stores.ownership import NAME as LOCK_NAME
 from a3s_code.stores.ownership import Ownership, open_lock
-from a3s_code.stores.repair import copy_log, drop_copy, finish, rebuild, remains
-from a3s_code.stores.tables import NAME, Damaged, explain, make, open_store, refuses_its_head
+from a3s_code.stores.repair import check_log, copy_log, drop_copy, finish, rebuild, remains
+from a3s_code.stores.tables import NAME, Damaged, explain, forbids_writing, make, open_store, refuses_its_head
 from a3s_code.stores.witness import NoWitness
 
 T = TypeVar("T")
@@ -159,15 +159,21 @@ class Writer:
             return job.waiter, None, error
 
     def _attempt(self, work: Callable[[Archive], T], reads: bool = False) -> T:
-        """Do the work; where it meets damage, once more on what can be read."""
+        """Do the work; where it meets damage, or reads what cannot be written, once more on what can be read."""
         try:
             return self._once(work)
         except Damaged as damage:
             obstacle = self._repaired(str(damage))
             if obstacle is not None and not reads:
                 raise StoreError(f"the store in {self.directory} is damaged: {damage}", hint=obstacle) from damage
+        except StoreError as error:
+            if not reads or not forbids_writing(error.__cause__) or not (self.directory / NAME).is_file():
+                raise
+            return self._on_remains(work, str(error))
         try:
-            return self._once(work) if obstacle is None else self._on_remains(work, obstacle)
+            if obstacle is not None:
+                return self._on_remains(work, f"{self.directory / NAME} is damaged; {obstacle}")
+            return self._once(work)
         except Damaged as damage:
             raise StoreError(f"the store in {self.directory} is damaged again and again: {damage}") from damage
 
@@ -175,11 +181,13 @@ class Writer:
         try:
             return work(self._opened())
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            self._shut()
+            # Where the disk is full the connection is as good as before, and a new one would take some room.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
+                self._shut()
             raise self._explained(error) from error
 
     def _explained(self, error: Exception) -> Exception:
-        """The error as it is raised; the database is closed by now."""
+        """The error as it is raised."""
         if refuses_its_head(error, self.directory / NAME):
             return Damaged(str(error))
         return explain(error, self.directory)
@@ -219,17 +227,15 @@ class Writer:
             if unclean or self.ownership.witness.counts():
                 raise Damaged("the database is missing")
             make(database)
+        elif not database.is_file():
+            raise StoreError(f"{database} is no file", hint="take it away, or choose another directory")
         elif not database.stat().st_size:
             raise Damaged("the database is empty")
-        connection = open_store(database)
-        archive = Archive(connection, self.ownership.witness)
-        try:
-            if unclean:
-                archive.check()
-                drop_copy(self.directory)
-        except BaseException:
-            archive.close()
-            raise
+        if unclean:
+            check_log(database, self.ownership.witness)
+        archive = Archive(open_store(database), self.ownership.witness)
+        if unclean:
+            drop_copy(self.directory)
         return archive
 
     def _shut(self) -> None:
@@ -261,10 +267,9 @@ class Writer:
         with closing(Archive(open_store(self.directory / NAME), NoWitness())) as archive:
             witness.reset(archive.check())
 
-    def _on_remains(self, work: Callable[[Archive], T], obstacle: str) -> T:
-        database = self.directory / NAME
+    def _on_remains(self, work: Callable[[Archive], T], whereabouts: str) -> T:
         try:
-            connection = remains(self.directory, f"{database} is damaged; {obstacle}", self.ownership.witness.counts())
+            connection = remains(self.directory, whereabouts, self.ownership.witness.counts())
         except (sqlite3.Error, OSError) as error:
             raise explain(error, self.directory) from error
         archive = Archive(connection, NoWitness())
@@ -314,6 +319,7 @@ def _find(directory: Path) -> Writer:
         known = _writers.get((status.st_dev, status.st_ino))
         if known is not None:
             known.directory = directory
+            known.ownership.look_again(lock)
             return known
     descriptor = open_lock(lock)
     status = os.fstat(descriptor)

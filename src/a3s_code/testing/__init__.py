@@ -11,6 +11,7 @@ from a3s_code.testing.crash import CrashReport, crash_matrix
 from a3s_code.testing.faults import FAULTS, Fault, FaultServer
 from a3s_code.testing.faulty import FaultyModel
 from a3s_code.testing.server import Canned, LoopbackRequest, LoopbackServer, Raw
+from a3s_code.testing.stepping import Steps
 from a3s_code.testing.validation import prompt_violations, violations
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "RecordingModel",
     "ReplayModel",
     "ScriptedModel",
+    "Steps",
     "crash_matrix",
     "prompt_violations",
     "violations",

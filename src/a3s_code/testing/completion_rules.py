@@ -98,6 +98,9 @@ def head_faults(body: dict[str, Any]) -> Iterator[str]:
         yield "stream_options: only with stream"
     if "tools" in body:
         yield from _tools_faults(body["tools"])
+        choice = body.get("tool_choice", "auto")
+        if not (isinstance(choice, dict) or choice in ("none", "auto", "required")):
+            yield "tool_choice: must be none, auto, required or an object"
     else:
         yield from (f"{name}: only with tools" for name in ("tool_choice", "parallel_tool_calls") if name in body)
 

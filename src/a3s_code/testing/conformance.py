@@ -112,6 +112,7 @@ async def a_session_has_one_writer(store: SessionStore) -> None:
     await store.claim("other")
     await store_session(store, "s", chain([b"0"]))
     _expect([listing.pid for listing in await store.sessions()] == [os.getpid()], "a listing names the writer")
+    await _refused(store.delete("s"), SessionInUse, "a session that has a writer cannot be deleted")
     await store.release("s")
     _expect([listing.pid for listing in await store.sessions()] == [None], "a released session has no writer")
     await store.claim("s")

@@ -102,8 +102,17 @@ def head_faults(body: dict[str, Any]) -> Iterator[str]:
     tools = body.get("tools")
     if tools is not None:
         yield from _tools_faults(tools)
-    if "tool_choice" in body and not (isinstance(body["tool_choice"], dict) and tools):
+    if "tool_choice" in body:
+        yield from _choice_faults(body["tool_choice"], body)
+
+
+def _choice_faults(choice: Any, body: dict[str, Any]) -> Iterator[str]:
+    if not isinstance(choice, dict) or not body.get("tools"):
         yield "tool_choice: must be an object, and stand beside tools"
+    elif choice.get("type") not in ("auto", "any", "tool", "none"):
+        yield "tool_choice.type: must be auto, any, tool or none"
+    elif choice["type"] in ("any", "tool") and _thinks(body):
+        yield "tool_choice.type: must be auto or none with thinking"
 
 
 def marks_of(body: dict[str, Any]) -> int:
@@ -151,14 +160,17 @@ def sequence_faults(messages: Sequence[Facts], body: dict[str, Any]) -> Iterator
             yield from _pairing_faults(messages, index)
     if messages[-1].role == "assistant" and messages[-1].ends_in_blank:
         yield "messages: the last message, the assistant's, ends in whitespace"
-    thinking = body.get("thinking")
-    thinks = isinstance(thinking, dict) and thinking.get("type") == "enabled"
-    if thinks and messages[-1].results and len(messages) > 1 and not messages[-2].begins_with_thought:
+    if _thinks(body) and messages[-1].results and len(messages) > 1 and not messages[-2].begins_with_thought:
         yield f"messages[{len(messages) - 2}]: with thinking, the turn that calls tools must begin with a thought"
     if sum(facts.marks for facts in messages) + marks_of(body) > MOST_MARKS:
         yield f"cache_control: stands more than {MOST_MARKS} times"
     if sum(facts.images for facts in messages) > MOST_IMAGES:
         yield f"messages: hold more than {MOST_IMAGES} images"
+
+
+def _thinks(body: dict[str, Any]) -> bool:
+    thinking = body.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") == "enabled"
 
 
 def _pairing_faults(messages: Sequence[Facts], index: int) -> Iterator[str]:

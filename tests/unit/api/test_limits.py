@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 
 from a3s_code import Agent, AsyncAgent, PermissionPolicy, tool
-from a3s_code.errors import ContextOverflow, ModelProtocolError
-from a3s_code.kernel.contracts import Usage
+from a3s_code.errors import ContextOverflow, ModelProtocolError, ModelUnavailable
+from a3s_code.kernel.contracts import Effect, Usage
 from a3s_code.kernel.events import AgentEvent
-from a3s_code.kernel.messages import Message, Reasoning, Reply, Text, ToolCall
-from a3s_code.testing import LoopbackServer, ScriptedModel
+from a3s_code.kernel.messages import Image, Message, Piece, Reasoning, ReasoningDelta, Reply, Text, TextDelta, ToolCall
+from a3s_code.kernel.ports import Prompt
+from a3s_code.kernel.tool import ToolOutput, ToolSpec
+from a3s_code.testing import FakeClock, LoopbackServer, ScriptedModel
 
 ALLOW = PermissionPolicy(default_decision="allow")
 
@@ -131,9 +134,7 @@ def test_a_budget_of_money_needs_a_price_and_ends_the_run_before_it_is_overdrawn
         budget {{ max_cost = 8 }}
         """
         with Agent.create(acl) as agent:
-            session = agent.session(
-                tmp_path, tools=[look], permission_policy=ALLOW, duplicate_tool_call_threshold=None
-            )
+            session = agent.session(tmp_path, tools=[look], permission_policy=ALLOW, duplicate_tool_call_threshold=None)
             result = session.send("look")
     assert (result.status, result.limit) == ("limit_reached", "cost")
     assert result.cost is not None
@@ -199,3 +200,150 @@ def test_an_empty_reply_is_asked_to_go_on_and_never_a_success(tmp_path: Path) ->
         with pytest.raises(ModelProtocolError, match="no answer") as raised:
             session.send("go")
         assert raised.value.result.turns == 4
+
+
+class Pieces:
+    """A model that gives prepared pieces, one list a call; an exception among them is raised."""
+
+    name = "scripted/model"
+
+    def __init__(self, *calls: list[Any]) -> None:
+        self.calls = list(calls)
+        self.asked = 0
+
+    async def stream(self, prompt: Prompt) -> AsyncIterator[Piece]:
+        self.asked += 1
+        for piece in self.calls[self.asked - 1]:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+
+
+def saying(text: str, stop: Any = "end") -> Reply:
+    return Reply(Message("assistant", (Text(text),)), stop, Usage(10, 5), "scripted/model")
+
+
+def overflow() -> ContextOverflow:
+    return ContextOverflow("prompt is too long", provider="scripted", status=400)
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        [TextDelta("half"), overflow()],
+        [ReasoningDelta("hm"), overflow()],
+        [TextDelta("half"), saying("half", "context_overflow")],
+        [ReasoningDelta("hm"), saying("half", "context_overflow")],
+    ],
+    ids=["text, error", "thought, error", "text, stop", "thought, stop"],
+)
+def test_what_was_shown_of_an_answer_that_found_no_room_is_withdrawn(half: list[Any], tmp_path: Path) -> None:
+    model = Pieces(*([saying("z" * 2_000)] for _ in range(3)), half, [TextDelta("whole"), saying("whole")])
+    with Agent.create("") as agent:
+        session = agent.session(tmp_path, model=model)
+        for letter in "abc":
+            session.send(letter * 3_000)
+        assert session.send("d").text == "whole"
+        assert len(told(session, "text_withdrawn")) == 1
+    model = Pieces(*([saying("z" * 2_000)] for _ in range(3)), [overflow()], [TextDelta("whole"), saying("whole")])
+    with Agent.create("") as agent:
+        session = agent.session(tmp_path, model=model)
+        for letter in "abc":
+            session.send(letter * 3_000)
+        assert session.send("d").text == "whole"
+        assert told(session, "text_withdrawn") == []
+
+
+def test_requests_that_were_too_long_leave_a_session_that_can_be_used(tmp_path: Path) -> None:
+    def refuse(prompt: Any) -> Any:
+        if sum(len(message.text) for message in prompt.messages) > 50_000:
+            raise overflow()
+        return "short enough"
+
+    with Agent.create("") as agent:
+        session = agent.session(tmp_path, model=ScriptedModel([refuse] * 20))
+        for _ in range(3):
+            with pytest.raises(ContextOverflow):
+                session.send("x" * 100_000)
+        assert session.send("hello").text == "short enough"
+
+
+def test_a_text_that_was_withdrawn_is_no_result_where_the_budget_ends_the_retries(tmp_path: Path) -> None:
+    model = Pieces([TextDelta("half"), ModelUnavailable("down", provider="scripted")], [saying("whole")])
+    limits: list[str | None] = []
+    for spare in range(0, 12_000, 200):
+        model.asked = 0
+        with Agent.create("") as agent:
+            session = agent.session(tmp_path, model=model, clock=FakeClock(), budget={"max_tokens": 500 + spare})
+            result = session.send("go")
+            limits.append(result.limit if model.asked == 1 else None)
+            assert result.text == ("whole" if result.status == "completed" else "")
+            assert len(told(session, "text_withdrawn")) == min(model.asked, 1)
+    assert "tokens" in limits
+
+
+def test_a_last_turn_that_breaks_off_leaves_what_was_said_before(tmp_path: Path) -> None:
+    call = Reply(
+        Message("assistant", (Text("I look."), ToolCall("1", "look", {"number": 1}))), "tool_calls", Usage(1, 1)
+    )
+    down = ModelUnavailable("down", provider="scripted", status=503)
+    with Agent.create("") as agent:
+        session = agent.session(
+            tmp_path,
+            model=Pieces([call], [TextDelta("One was se"), down]),
+            tools=[look],
+            clock=FakeClock(),
+            max_tool_rounds=2,
+            last_turn_at_limit=True,
+            llm_max_attempts=1,
+        )
+        result = session.send("go")
+        assert (result.status, result.limit, result.text) == ("limit_reached", "turns", "I look.")
+        assert len(told(session, "text_withdrawn")) == 1
+
+
+def test_where_the_time_is_up_there_is_no_last_turn(tmp_path: Path) -> None:
+    @tool(effects=())
+    async def hold_on() -> str:
+        """Does not let itself be stopped."""
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "held on"
+        return "slept"
+
+    model = ScriptedModel([ToolCall("1", "hold_on", {}), "a last word"])
+    with Agent.create("") as agent:
+        session = agent.session(
+            tmp_path, model=model, tools=[hold_on], max_execution_time_ms=200, last_turn_at_limit=True
+        )
+        result = session.send("go")
+        assert (result.status, result.limit, result.text) == ("limit_reached", "time", "")
+        assert len(model.prompts) == 1
+
+
+def test_an_image_of_a_tool_that_no_model_takes_does_not_spoil_the_session(tmp_path: Path) -> None:
+    class Drawing:
+        spec = ToolSpec("draw", "Draws.", {"type": "object"})
+
+        def __init__(self, images: Any) -> None:
+            self.images = images
+
+        def parse(self, arguments: Any) -> Any:
+            return arguments
+
+        def effects(self, args: Any, workspace: Path) -> tuple[Effect, ...]:
+            return ()
+
+        async def invoke(self, args: Any, context: Any) -> ToolOutput:
+            return ToolOutput("a circle", images=self.images)
+
+    for images, shown in (((Image("image/svg+xml", b"<svg/>"),), "left out"), ("circle", "another type")):
+        with LoopbackServer([ToolCall("1", "draw", {}), "seen", "again"]) as server:
+            acl = f'default_model = "x/m"\nproviders "x" {{ base_url = "{server.base_url}" api = "anthropic" }}'
+            with Agent.create(acl) as agent:
+                session = agent.session(tmp_path, tools=[Drawing(images)])
+                assert session.send("draw").text == "seen"
+                assert session.send("more").text == "again"
+                assert shown in session.history()[2].text
+            assert server.violations == []

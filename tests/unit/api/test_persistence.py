@@ -503,6 +503,40 @@ def test_a_store_that_cannot_even_be_opened_does_not_stop_the_session(work: Path
         assert kinds.count("persistence_failed") == 1
 
 
+def test_a_session_on_a_read_only_disk_opens_and_goes_on_in_memory(
+    sessions: Opener, work: Path, store: FileSessionStore
+) -> None:
+    class ReadOnly(FileSessionStore):
+        writable = False
+
+        async def claim(self, session_id: str) -> None:
+            self._refuse()
+            await super().claim(session_id)
+
+        async def append(self, commit: Commit) -> None:
+            self._refuse()
+            await super().append(commit)
+
+        def _refuse(self) -> None:
+            if not self.writable:
+                raise StoreError("the disk is read-only")
+
+    with sessions.new("First.") as session:
+        session.send("One.")
+    disk = ReadOnly(store.directory)
+    with Opener(work, disk).again(session.session_id, "Second.", "Third.") as again:
+        result = again.send("Two.")
+        assert result.text == "Second."
+        kinds = [record.event.type for record in again.run_events(result.run_id)]
+        assert kinds.count("persistence_failed") == 1
+        disk.writable = True
+        assert again.send("Three.").text == "Third."
+        with pytest.raises(SessionInUse):
+            sessions.again(session.session_id)
+    with sessions.again(session.session_id) as stored:
+        assert [run.prompt for run in stored.runs()] == ["One.", "Two.", "Three."]
+
+
 def test_a_store_that_raises_what_it_should_not_is_survived(work: Path, tmp_path: Path) -> None:
     class Broken(FileSessionStore):
         async def append(self, commit: Commit) -> None:
@@ -563,17 +597,22 @@ def test_whole_outputs_are_there_after_a_restart(sessions: Opener, work: Path) -
 
 
 def test_the_oldest_outputs_make_room_in_the_store_too(sessions: Opener, store: FileSessionStore) -> None:
-    def loud(number: int) -> ToolCall:
-        return call(str(number), "bash", command=f"yes {number} | head -c 40000")
+    @tool(effects=())
+    def shout(number: int) -> str:
+        """Say a number very often."""
+        return f"{number}\n" * 20_000
 
-    limits = {"max_items": 2}
-    with sessions.new(loud(1), loud(2), loud(3), "Done.", session_id="s", artifact_store_limits=limits) as session:
+    def loud(number: int) -> ToolCall:
+        return call(str(number), "shout", number=number)
+
+    options: Any = {"tools": [shout], "artifact_store_limits": {"max_items": 2}}
+    with sessions.new(loud(1), loud(2), loud(3), "Done.", session_id="s", **options) as session:
         session.send("Be loud.")
         uris = [seen.artifact.uri for seen in results(session) if seen.artifact is not None]
         assert len(uris) == 3
     kept = asyncio.run(_blobs(store, uris))
     assert len(kept) == 2
-    with sessions.again("s", loud(4), "Done.") as session:
+    with sessions.again("s", loud(4), "Done.", tools=[shout]) as session:
         with pytest.raises(InvalidRequest):
             session.artifact(uris[0])
         assert session.artifact(uris[2]).startswith("3\n")

@@ -335,6 +335,7 @@ def test_images_travel_as_attachments(agent: Agent, tmp_path: Path) -> None:
         ({"prompt": "x", "attachments": "a.png"}, "not a list"),
         ({"prompt": "x", "attachments": ["a.exe"]}, "no image"),
         ({"prompt": "x", "attachments": ["missing.png"]}, "cannot be read"),
+        ({"prompt": "x", "attachments": [{"media_type": "image/png", "data": b"x" * 4_000_000}]}, "4,000,000 bytes"),
         ({"prompt": "x", "attachments": [{"media_type": "image/png", "data": "%%%"}]}, "base64"),
         ({"prompt": "x", "history": [{"role": "system", "content": "x"}]}, "role"),
         (None, "NoneType"),

@@ -83,6 +83,13 @@ class ByTarget:
         return max([own, *outcomes], key=lambda decision: ("allow", "ask", "deny").index(decision.outcome))
 
 
+class SaidNothing:
+    """A person before the first question."""
+
+    def objects(self, call_id: str) -> bool:
+        return False
+
+
 class Stage:
     def __init__(
         self,
@@ -197,7 +204,7 @@ async def test_a_hook_never_allows_what_the_gate_denies(tmp_path: Path) -> None:
 async def test_a_hook_that_escalates_turns_an_allow_into_a_question(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    class Person:
+    class Person(SaidNothing):
         async def confirm(self, question: Question, emit: Emit) -> Confirmation:
             asked.append(question.decision.reason)
             return Confirmation(approved=True)
@@ -212,7 +219,7 @@ async def test_a_hook_that_escalates_turns_an_allow_into_a_question(tmp_path: Pa
 
 
 async def test_what_runs_is_what_was_shown(tmp_path: Path) -> None:
-    class Meddling:
+    class Meddling(SaidNothing):
         async def confirm(self, question: Question, emit: Emit) -> Confirmation:
             question.action.arguments["deep"].append("more")
             return Confirmation(approved=True)
@@ -227,7 +234,7 @@ async def test_what_runs_is_what_was_shown(tmp_path: Path) -> None:
 async def test_a_host_that_keeps_its_arguments_cannot_change_a_call_that_runs(tmp_path: Path) -> None:
     given = {"on": "a", "calls": [("act", {"on": "a"})]}
 
-    class Waiting:
+    class Waiting(SaidNothing):
         async def confirm(self, question: Question, emit: Emit) -> Confirmation:
             return Confirmation(approved=True)
 

@@ -82,6 +82,13 @@ class Ticking:
         return f"{kind}-{next(self._ticks)}"
 
 
+class SaidNothing:
+    """A person before the first question."""
+
+    def objects(self, call_id: str) -> bool:
+        return False
+
+
 class Bench:
     """An executor with its surroundings, and the events it emitted."""
 
@@ -173,7 +180,7 @@ async def test_the_hosts_own_call_satisfies_an_ask_but_never_a_deny(tmp_path: Pa
     ("approved", "output"), [(True, "ok"), (False, "Not allowed: because the test says so; not today")]
 )
 async def test_a_confirmer_decides_an_ask(tmp_path: Path, approved: bool, output: str) -> None:
-    class Person:
+    class Person(SaidNothing):
         async def confirm(self, question: Question, emit: Emit) -> Confirmation:
             return Confirmation(approved, "" if approved else "not today")
 
@@ -184,7 +191,7 @@ async def test_a_confirmer_decides_an_ask(tmp_path: Path, approved: bool, output
 
 
 async def test_a_confirmer_that_fails_has_not_said_yes(tmp_path: Path) -> None:
-    class Broken:
+    class Broken(SaidNothing):
         async def confirm(self, question: Question, emit: Emit) -> Confirmation:
             raise RuntimeError("no terminal")
 

@@ -97,8 +97,8 @@ class Stage:
         self.loop = AgentLoop(self.state, parts, self.model, catalog, executor, limits)
 
     def begin(self, prompt: str = "go", history: Sequence[Message] | None = None) -> Run:
-        run, _ = self.ledger.begin(prompt, queue=False)
         request = Request(prompt, history=None if history is None else tuple(history))
+        run, _ = self.ledger.begin(request, queue=False)
         run.start(self.loop.run(run, request))
         return run
 

@@ -21,7 +21,9 @@ from a3s_code.kernel.messages import Image, Message, Observation, Part, Reasonin
 from a3s_code.kernel.pairing import interrupted
 from a3s_code.kernel.ports import Prompt
 from a3s_code.kernel.validity import (
+    LARGEST_IMAGE,
     LONGEST_ID,
+    NO_IMAGE,
     NOTHING_EARLIER,
     distinct,
     flaw_of,
@@ -34,7 +36,7 @@ from a3s_code.providers.anthropic import Messages
 from a3s_code.providers.endpoint import Api, ModelEndpoint
 from a3s_code.providers.openai import ChatCompletions
 from a3s_code.testing import ScriptedModel
-from a3s_code.testing.validation import violations
+from a3s_code.testing.validation import prompt_violations, violations
 
 PICTURE = Image("image/png", b"\x89PNG")
 
@@ -262,6 +264,21 @@ def test_a_block_that_is_no_json_is_not_sent() -> None:
         assert mended([Message.user("go"), message])[1].parts == (Reasoning("hm", "p/m"), Text("so"))
 
 
+@pytest.mark.parametrize(
+    "image",
+    [Image("image/svg+xml", b"<svg/>"), Image("image/png", b""), Image("image/png", b"x" * (LARGEST_IMAGE + 1))],
+    ids=["kind", "empty", "large"],
+)
+def test_an_image_that_no_model_takes_is_left_out_and_told(image: Image) -> None:
+    asked = sendable(Message.user("look", (image, PICTURE)))
+    assert asked.parts == (Text(NO_IMAGE), PICTURE, Text("look"))
+    seen = sendable(Message("tool", (Observation("1", "read", "two", images=(PICTURE, image)),)))
+    assert seen.parts == (Observation("1", "read", f"two\n{NO_IMAGE}", images=(PICTURE,)),)
+    largest = Message.user("look", (Image("image/png", b"x" * LARGEST_IMAGE),))
+    assert sendable(largest) is largest
+    assert prompt_violations(Prompt("", (largest,))) == []
+
+
 NOT_TEXT: Any = None
 FLAWED: list[Any] = [
     "text",
@@ -273,6 +290,10 @@ FLAWED: list[Any] = [
     Message("assistant", (ToolCall("c", "read", NOT_TEXT),)),
     Message("tool", (Observation("c", "read", NOT_TEXT),)),
     Message("user", (Image("image/png", NOT_TEXT),)),
+    Message("user", NOT_TEXT),
+    Message("tool", (Observation("c", "read", "x", NOT_TEXT),)),
+    Message("tool", (Observation("c", "read", "x", images=NOT_TEXT),)),
+    Message("tool", (Observation("c", "read", "x", images=("picture",)),)),  # type: ignore[arg-type]  # as above
     Message("assistant", (Reasoning("x", "p/m", 5),)),  # type: ignore[arg-type]  # as above
 ]
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import math
 import socket
 import time
 from datetime import UTC, datetime
@@ -65,7 +66,7 @@ def error(kind: str, message: str, status: int, **headers: str) -> Canned:
         (404, ModelRequestError, False),
         (408, ModelUnavailable, True),
         (409, ModelUnavailable, True),
-        (413, ModelRequestError, False),
+        (413, ContextOverflow, False),
         (422, ModelRequestError, False),
         (429, ModelRateLimit, True),
         (500, ModelUnavailable, True),
@@ -114,6 +115,7 @@ async def test_an_answer_without_an_address_is_no_redirect(ask: Any) -> None:
         "This model's maximum context length is 8192 tokens.",
         "the request exceeds the available context size, try increasing it",
         "Input tokens exceed the model's context window",
+        "too many images: at most 100",
     ],
 )
 async def test_a_request_too_long_for_the_model_is_known_as_such(message: str, ask: Any) -> None:
@@ -136,7 +138,7 @@ async def test_a_request_too_long_is_known_in_a_stream_as_well(api: str, ask: An
     assert type(failed) is ContextOverflow
 
 
-@pytest.mark.parametrize("status", [400, 404, 405, 413, 422])
+@pytest.mark.parametrize("status", [400, 404, 405, 422])
 async def test_a_request_that_is_refused_for_another_reason_is_no_overflow(status: int, ask: Any) -> None:
     failed, _ = await failing(ask, "openai", error("invalid_request_error", "no", status))
     assert type(failed) is ModelRequestError
@@ -184,6 +186,9 @@ async def test_a_limit_that_is_renewed_soon_is_worth_a_retry(message: str, ask: 
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT"}, 30.0),
         ({"retry-after": "Wed, 21 Oct 2026 07:27:30 GMT"}, 0.0),
+        ({"retry-after": "Wed, 21 Oct 99999999999999999999 07:27:30 GMT"}, None),
+        ({"retry-after": "nan"}, 0.0),
+        ({"retry-after": "1e999"}, math.inf),
     ],
 )
 def test_retry_after_is_read_in_each_of_its_forms(headers: dict[str, str], seconds: float | None) -> None:

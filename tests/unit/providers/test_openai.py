@@ -247,19 +247,6 @@ async def test_missing_ids_are_made_and_differ(ask: Any) -> None:
     assert all(one.id for one in calls)
 
 
-async def test_an_id_used_before_in_the_conversation_is_replaced(ask: Any) -> None:
-    history = [
-        Message.user("go"),
-        Message("assistant", (ToolCall("call_1", "read", {}),)),
-        Message("tool", (Observation("call_1", "read", "x"),)),
-    ]
-    deltas = [call("{}", id="call_1", index=0, name="read"), call("{}", id="call_2", index=1, name="read")]
-    with LoopbackServer([chunks(*deltas)]) as server:
-        first, second = (await ask(server.endpoint(), Prompt("", history))).reply.message.calls
-    assert first.id != "call_1"
-    assert second.id == "call_2"
-
-
 @pytest.mark.parametrize("written", ['{"path": "x', "[1]", '"text"', "null", "{'a': 1}", '{"a": NaN}', '{"a":1}}'])
 async def test_arguments_that_are_no_object_are_kept_as_malformed(written: str, ask: Any) -> None:
     with LoopbackServer([chunks(call(written, id="a", index=0, name="read"))]) as server:
@@ -376,3 +363,11 @@ async def test_a_server_that_streams_unasked_is_understood(ask: Any) -> None:
     with LoopbackServer([chunks({"content": "in "}, {"content": "pieces"})]) as server:
         heard = await ask(server.endpoint(stream=False))
     assert heard.text == heard.reply.message.text == "in pieces"
+
+
+def test_what_a_host_put_in_place_of_what_goes_back_with_a_call_is_left_out() -> None:
+    wire = ChatCompletions(ModelEndpoint("acme", "m", "openai", "http://127.0.0.1:9/v1"), ModelSettings())
+    for block in ('{"extra_content":{"s":1}}', '{"call":["1"],"extra_content":{"s":1}}'):
+        message = Message("assistant", (Reasoning("", "acme/m", block), ToolCall("1", "read", {})))
+        (call,) = json.loads(wire.fragment(message))["tool_calls"]
+        assert "extra_content" not in call

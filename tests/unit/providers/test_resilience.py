@@ -258,7 +258,7 @@ async def test_a_half_answer_is_withdrawn_and_its_usage_estimated() -> None:
     assert stage.heard[:3] == [TextDelta("x" * 36), ToolInputDelta("y" * 36), retry]
     assert retry.usage.estimated
     assert retry.usage.output_tokens == 20
-    assert 3500 < retry.usage.input_tokens < 3560
+    assert 3400 < retry.usage.input_tokens < 3500  # the reasoning is not sent
 
 
 async def test_a_call_that_said_nothing_used_nothing() -> None:

@@ -13,6 +13,7 @@ from a3s_code.kernel.contracts import ModelSettings
 from a3s_code.kernel.messages import Image, Message, Observation, Reasoning, Reply, Text, ToolCall
 from a3s_code.kernel.ports import Prompt
 from a3s_code.kernel.tool import ToolSpec
+from a3s_code.kernel.validity import distinct
 from a3s_code.providers.anthropic import Messages
 from a3s_code.providers.endpoint import Api, ModelEndpoint
 from a3s_code.providers.openai import ChatCompletions
@@ -156,13 +157,13 @@ async def test_a_call_whose_arguments_never_began_is_not_one_without_arguments(f
 
 
 @APIS
-@pytest.mark.parametrize("call_id", ["call_1", "functions.read:0", "y" * 60])
+@pytest.mark.parametrize("call_id", ["", "call_1", "functions.read:0", "y" * 60])
 async def test_an_id_that_comes_in_each_turn_is_made_unique(api: str, call_id: str, ask: Any) -> None:
     with LoopbackServer(lambda request: ToolCall(call_id, "read", {})) as server:
-        history = [Message.user("go")]
+        history, taken = [Message.user("go")], set[str]()
         for _ in range(4):
             reply = (await ask(server.endpoint(api), Prompt("", history, TOOLS))).reply
-            history.append(reply.message)
-            history.append(Message("tool", (Observation(reply.message.calls[0].id, "read", "x"),)))
+            history.append(distinct(reply.message, taken))
+            history.append(Message("tool", (Observation(history[-1].calls[0].id, "read", "x"),)))
     assert len({message.calls[0].id for message in history if message.calls}) == 4
     assert prompt_violations(Prompt("", history, TOOLS)) == []

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from a3s_code.kernel.store import Commit, Entry, seal
+from a3s_code.kernel.store import Commit, Entry, seal, unbroken
 from a3s_code.stores.archive import Archive
 from a3s_code.stores.ownership import Ownership, open_lock
 from a3s_code.stores.tables import NAME, STEPS, Damaged, make, open_store
-from a3s_code.stores.witness import NoWitness
+from a3s_code.stores.witness import NoWitness, Witness
 
 Chain = Callable[[Sequence[bytes]], list[Entry]]
 
@@ -196,4 +196,38 @@ def test_an_end_that_was_acknowledged_and_is_missing_is_found_out(tmp_path: Path
             archive.sessions()
         archive.cut("s", 2, "")
         assert list(archive.load("s", -1).entries) == entries[:2]
+    ownership.close()
+
+
+class Busy(Witness):
+    """Somebody else stores something whenever this one is about to look."""
+
+    def __init__(self, descriptor: int, others: Iterator[Callable[[], None]]) -> None:
+        super().__init__(descriptor)
+        self._others = others
+
+    def seen(self, number: int) -> int:
+        next(self._others)()
+        return super().seen(number)
+
+    def highest(self) -> int:
+        next(self._others)()
+        return super().highest()
+
+
+def test_what_others_store_at_the_same_time_is_no_damage(tmp_path: Path, chain: Chain) -> None:
+    entries = chain([b"%d" % number for number in range(40)])
+    make(tmp_path / NAME)
+    descriptor = open_lock(tmp_path / "lock")
+    ownership = Ownership(descriptor)
+    with closing(Archive(open_store(tmp_path / NAME), ownership.witness)) as other:
+        put(other, "s", entries[:1])
+        longer = (lambda number=number: put(other, "s", entries[number : number + 1]) for number in range(1, 40))
+        with closing(Archive(open_store(tmp_path / NAME), Busy(descriptor, longer))) as archive:
+            for _ in range(10):
+                assert unbroken(archive.load("s", -1).entries) >= 1
+        more = (lambda number=number: put(other, f"new {number}", entries[:1]) for number in range(40))
+        with closing(Archive(open_store(tmp_path / NAME), Busy(descriptor, more))) as archive:
+            counts = [len(archive.sessions()) for _ in range(10)]
+    assert counts == sorted(counts)
     ownership.close()

@@ -13,12 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from a3s_code.errors import SessionInUse, StoreError, StoreVersionError
+from a3s_code.errors import SessionInUse, StoreError, StoreVersionError, UnknownSession
 from a3s_code.kernel.store import BEGINNING, Commit, Entry, seal
 from a3s_code.stores.sqlite import FileSessionStore
 
@@ -83,8 +83,9 @@ async def test_stores_of_one_directory_share_what_is_in_it(tmp_path: Path, chain
     await put(one, "s", entries[:2])
     with pytest.raises(SessionInUse, match="this process") as caught:
         await other.claim("s")
-    with pytest.raises(SessionInUse):
-        await other.delete("s")
+    for either in (one, other):
+        with pytest.raises(SessionInUse):
+            await either.delete("s")
     await other.release("s")
     await other.close()
     await put(one, "s", entries[2:])
@@ -93,8 +94,8 @@ async def test_stores_of_one_directory_share_what_is_in_it(tmp_path: Path, chain
     assert list((await other.load("s")).entries) == entries
     assert [listing.pid for listing in await other.sessions()] == [os.getpid()]
     await one.close()
-    await other.claim("s")
     assert await other.delete("s")
+    await other.claim("s")
     await other.close()
 
 
@@ -249,17 +250,21 @@ from a3s_code.stores.sqlite import FileSessionStore
 async def main():
     store = FileSessionStore(sys.argv[1])
     first = seal(BEGINNING, 0, b"first")
-    for name in ("small", "large"):
+    others = [f"other {number}" for number in range(20)]
+    for name in ("small", "large", *others):
         await store.append(Commit(name, first, b""))
     limit(900_000)
     import os, hashlib
     noise = os.urandom(1_000_000)
     second = seal(first.digest, 1, b"second")
     commits = [Commit("small", second, b""), Commit("large", second, b"", {hashlib.sha256(noise).hexdigest(): noise})]
-    outcomes = await asyncio.gather(*map(store.append, commits), return_exceptions=True)
-    assert outcomes[0] is None, outcomes
-    assert isinstance(outcomes[1], StoreError), outcomes
-    print(outcomes[1])
+    # So many that most of them wait together, the large one among them.
+    together = [Commit(name, second, b"") for name in others]
+    together[10:10] = commits
+    outcomes = await asyncio.gather(*map(store.append, together), return_exceptions=True)
+    assert [number for number, outcome in enumerate(outcomes) if outcome is not None] == [11], outcomes
+    assert isinstance(outcomes[11], StoreError), outcomes
+    print(outcomes[11])
     assert len((await store.load("large")).entries) == 1
     await store.append(Commit("small", seal(second.digest, 2, b"third"), b""))
     limit(None)
@@ -268,7 +273,7 @@ async def main():
     assert len((await store.load("small")).entries) == 3
     assert dict(await store.blobs(list(commits[1].blobs))) == commits[1].blobs
     await store.close()
-    assert [found.session_id for found in await store.sessions()] == ["small", "large"]
+    assert [found.session_id for found in await store.sessions()] == ["small", "large", *others]
     await store.close()
 """
 LIMITED = """
@@ -321,12 +326,65 @@ async def test_a_disk_that_became_read_only_is_a_store_error_until_it_is_writabl
     remount = ["mount", "-o", "remount"]
     subprocess.run([*remount, "-r", str(small_disk)], check=True)
     for _ in range(2):
-        with pytest.raises(StoreError, match="cannot be used"):
-            await put(store, "s", entries[1:])
+        for verb in (put(store, "s", entries[1:]), store.claim("s"), store.delete("s")):
+            with pytest.raises(StoreError, match="cannot be used"):
+                await verb
     subprocess.run([*remount, "-w", str(small_disk)], check=True)
+    await store.claim("s")
     await put(store, "s", entries[1:])
 
     assert list((await store.load("s")).entries) == entries
+    await store.close()
+
+
+async def killed_while_writing(folder: Path, entries: Sequence[Entry]) -> None:
+    """A store as a killed process leaves it: some of it in the database, the rest in the log."""
+    store = FileSessionStore(folder / "live")
+    await put(store, "s", entries[:3])
+    await store.close()
+    await put(store, "s", entries[3:])
+    shutil.copytree(folder / "live", folder / "left")
+    await store.close()
+
+
+async def test_what_is_on_a_read_only_disk_can_be_read(small_disk: Path, chain: Chain) -> None:
+    entries = chain([b"%d" % number for number in range(6)])
+    await killed_while_writing(small_disk, entries)
+    subprocess.run(["mount", "-o", "remount", "-r", str(small_disk)], check=True)
+    for name in ("live", "left"):
+        store = FileSessionStore(small_disk / name)
+        stored = await store.load("s")
+        assert (list(stored.entries), stored.damage) == (entries, None)
+        assert [listing.session_id for listing in await store.sessions()] == ["s"]
+        with pytest.raises(UnknownSession):
+            await store.load("another")
+        await store.release("s")
+        await store.close()
+
+
+async def test_what_a_killed_process_left_on_a_full_disk_can_be_read(small_disk: Path, chain: Chain) -> None:
+    entries = chain([b"%d" % number for number in range(7)])
+    await killed_while_writing(small_disk, entries[:6])
+    with (small_disk / "filling").open("wb", buffering=0) as filling, suppress(OSError):
+        while True:
+            filling.write(bytes(4096))
+    store = FileSessionStore(small_disk / "left")
+    assert list((await store.load("s")).entries) == entries[:6]
+    with pytest.raises(StoreError, match="free some space"):
+        await put(store, "s", entries[6:])
+    (small_disk / "filling").unlink()
+    await put(store, "s", entries[6:])
+    assert list((await store.load("s")).entries) == entries
+    await store.close()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
+async def test_what_is_no_file_is_a_store_error(tmp_path: Path, chain: Chain, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "sessions.db")
+    store = FileSessionStore(tmp_path)
+    for verb in (store.sessions(), put(store, "s", chain([b"1"])), store.gc()):
+        with pytest.raises(StoreError, match="is no file"):
+            await asyncio.wait_for(verb, 10)
     await store.close()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ async def test_the_thread_ends_when_there_was_nothing_to_do_for_a_while(tmp_path
     writer.submit(Ask(waiter, lambda archive: archive.load("s", -1)))
 
     assert list((await waiter.outcome).entries) == entries
-    assert ownership.owns("s", user)
+    assert ownership.writer("s") == os.getpid()
     writer.users.discard(user)
     await until(lambda: writer.idle)
     ownership.close()

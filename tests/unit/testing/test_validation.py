@@ -193,6 +193,17 @@ REFUSED_MESSAGES: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown field of a tool": (tooled(parameters=SCHEMA), "tools[0].parameters: no such field"),
     "a description of nothing": (tooled(description=None), "tools[0].description: must be text"),
     "a choice without tools": (without(spoken(user(), tool_choice={"type": "auto"}), "tools"), "beside tools"),
+    "a choice of another kind": (spoken(user(), tool_choice={"type": "never"}), "auto, any, tool or none"),
+    "a forced call with thinking": (
+        spoken(
+            user(), tool_choice={"type": "any"}, max_tokens=4096, thinking={"type": "enabled", "budget_tokens": 2048}
+        ),
+        "auto or none with thinking",
+    ),
+    "an image too large in base64": (
+        spoken(user(image(data="A" * (5 * 1024 * 1024 + 4)), said("?"))),
+        "larger than 5242880 bytes in base64",
+    ),
     "no messages": (spoken(), "messages: is empty"),
     "messages as an object": ({**ANTHROPIC, "messages": {}}, "messages: must be a list"),
     "the assistant first": (spoken(assistant(said("x")), user()), "the first message must be the user's"),
@@ -270,6 +281,7 @@ REFUSED_CHATS: dict[str, tuple[dict[str, Any], str]] = {
     "a stream in text": (chat(user(), stream="yes"), "stream: must be true or false"),
     "no tools in the list": (chat(user(), tools=[]), "tools: must be a list of 1 to 128 tools"),
     "a choice without tools": (without(chat(user(), tool_choice="auto"), "tools"), "tool_choice: only with tools"),
+    "a choice of another kind": (chat(user(), tool_choice="never"), "none, auto, required or an object"),
     "a tool as it is elsewhere": (chat(user(), tools=ANTHROPIC["tools"]), "must be an object with a function"),
     "a tool of no type": (chat(user(), tools=[without(function(), "type")]), "type: must be function"),
     "two tools of one name": (chat(user(), tools=[function(), function()]), "several are called 'read'"),

@@ -139,13 +139,13 @@ class Confirmations:
 
     async def confirm(self, question: Question, emit: Emit) -> Confirmation:
         """Wait for the answer; a cancelled wait leaves nothing behind."""
-        lane = lane_of(question.action)
-        if lane in self._policy.yolo_lanes:
-            return Confirmation(approved=True, reason=f"the lane {lane} is confirmed beforehand")
         action = question.action
         if (kept := self._take_kept(question)) is not None:
             emit(ConfirmationReceived(action.call_id, kept.approved, kept.reason or None))
             return kept
+        lane = lane_of(action)
+        if lane in self._policy.yolo_lanes:
+            return Confirmation(approved=True, reason=f"the lane {lane} is confirmed beforehand")
         if self._on_confirm is None and not self._policy.enabled:
             return Confirmation(approved=False, reason=NOBODY)
         waiting = self._enter(question)
@@ -185,6 +185,11 @@ class Confirmations:
             for tool_id in self._recalled.keys() - set(tool_ids):
                 del self._recalled[tool_id]
                 self._kept.pop(tool_id, None)
+
+    def objects(self, call_id: str) -> bool:
+        """Whether the answer that is kept for the call is no."""
+        kept = self._kept.get(call_id)
+        return kept is not None and not kept.approved
 
     def recalls(self, tool_id: str) -> bool:
         """Whether this is an open question of an earlier process."""
