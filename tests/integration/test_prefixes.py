@@ -25,7 +25,8 @@ from a3s_code.kernel.events import ToolEnd, ToolStart
 from a3s_code.kernel.hook import Hook
 from a3s_code.kernel.messages import Message, Part, Piece, Reasoning, Reply, Text, TextDelta, ToolCall
 from a3s_code.kernel.packing import read, write
-from a3s_code.kernel.ports import Prompt
+from a3s_code.kernel.ports import Execute, Prompt
+from a3s_code.kernel.state import SessionState
 from a3s_code.kernel.store import BEGINNING, Commit, Entry, seal
 from a3s_code.stores import MemorySessionStore
 from a3s_code.testing import FakeClock
@@ -133,7 +134,7 @@ class Scene:
         usage = Usage(chance.randint(1, 50), chance.randint(1, 50))
         yield Reply(Message("assistant", tuple(parts)), "end" if ends else "tool_calls", usage, self.name)
 
-    async def verify(self, *_: Any) -> Verification:
+    async def verify(self, state: SessionState, execute: Execute) -> Verification:
         return Verification("failed", feedback=f"not yet, {SECRET}" if self.chance.random() < 0.4 else None)
 
     def options(self, store: Kept, seed: int) -> dict[str, Any]:

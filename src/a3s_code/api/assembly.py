@@ -41,7 +41,7 @@ from a3s_code.kernel.state import SessionState
 from a3s_code.kernel.store import SessionStore
 from a3s_code.kernel.tool import ToolCatalog
 from a3s_code.system.clock import SystemClock, completed
-from a3s_code.system.process import end_all
+from a3s_code.system.process import end_all, is_anything_left
 from a3s_code.system.sandbox import probe
 
 CLOCK = SystemClock()
@@ -119,7 +119,8 @@ async def _close(safety: Safety, options: SessionOptions, session_id: str) -> No
     finally:
         if options.security_provider is not None:
             options.security_provider.teardown(safety.hooks)
-        await asyncio.to_thread(end_all, session_id)
+        if is_anything_left(session_id):
+            await asyncio.to_thread(end_all, session_id)
 
 
 def _unheard(event: AgentEvent) -> None:

@@ -12,7 +12,7 @@ from a3s_code.config.confinement import confine, list_confined
 from a3s_code.config.load import load_config
 from a3s_code.config.schema import Config
 from a3s_code.errors import WorkspaceError
-from a3s_code.harness.trust import Survey, TrustStore, survey, user_store
+from a3s_code.harness.trust import Survey, TrustStore, brings_nothing, survey, user_store
 from a3s_code.kernel.events import WorkspaceUntrusted
 
 LOG = logging.getLogger("a3s_code.config")
@@ -54,6 +54,8 @@ def open_workspace(path: str | os.PathLike[str]) -> Path:
 
 def survey_workspace(folder: Path, read: Mapping[str, bytes] | None = None) -> Survey:
     """What a workspace brings; the user's own folder, should it lie there, is not brought by it."""
+    if brings_nothing(folder):
+        return Survey(folder, (), "")
     home = _find_home()
     return survey(folder, None if home is None else Path(os.path.realpath(home)) / OWN, read or {})
 

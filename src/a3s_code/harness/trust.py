@@ -22,6 +22,7 @@ from a3s_code.system.files import ABSENT, FileChanged, FileTooLarge, digest, rea
 
 FILES = ("agent.acl", ".mcp.json", ".claude/settings.json", ".claude/settings.local.json")
 FOLDERS = (".a3s", ".claude/agents", ".claude/commands", ".claude/hooks", ".claude/skills", "skills")
+TOPS = tuple(dict.fromkeys(name.partition("/")[0] for name in (*FILES, *FOLDERS)))
 MAX_FILES = 5_000
 MAX_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 16
@@ -41,6 +42,11 @@ class Survey:
     files: tuple[str, ...]
     digest: str
     fault: str = ""
+
+
+def brings_nothing(workspace: Path) -> bool:
+    """Whether there is nothing in the workspace that a survey would look at; most have nothing, and this is quick."""
+    return not any(os.path.lexists(f"{workspace}/{name}") for name in TOPS)
 
 
 def survey(workspace: Path, of_user: Path | None = None, read: Mapping[str, bytes] = _NOTHING_READ) -> Survey:
@@ -149,7 +155,7 @@ def _list_files(workspace: Path, of_user: Path | None) -> Iterator[str]:
 
 
 def _list_folder(root: str, name: str, depth: int) -> Iterator[str]:
-    """What lies in a folder; sessions are opened often, so nothing is asked twice of one that is not there."""
+    """What lies in a folder."""
     place = f"{root}/{name}"
     try:
         with os.scandir(place) as found:

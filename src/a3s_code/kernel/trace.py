@@ -73,6 +73,7 @@ Keep = Callable[[RunEventRecord, Callable[[bool], None]], None]
 """Stores a record, and calls back with whether it is durable."""
 
 IN_MEMORY = 512
+ENDINGS = (AgentEnd, Error)
 
 
 class EventLog:
@@ -130,6 +131,6 @@ class EventLog:
         self._deliver(record.event)
 
     def _deliver(self, event: AgentEvent) -> None:
-        self.finished = isinstance(event, AgentEnd | Error)
+        self.finished = type(event) in ENDINGS
         for subscriber in self._subscribers:
             subscriber(event)

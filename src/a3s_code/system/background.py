@@ -35,6 +35,11 @@ def prune() -> None:
             _kept[:] = [(owner, program) for owner, program in _kept if not _has_ended(program)]
 
 
+def holds(owner: str) -> bool:
+    """Whether anything that commands of `owner` left running is kept here."""
+    return any(whose == owner for whose, _ in tuple(_kept))
+
+
 def end_owned(owner: str | None = None) -> None:
     """End what the commands of `owner`, or of everybody, left running; waits for its death, at most 2 seconds."""
     if _process != os.getpid():

@@ -140,6 +140,13 @@ def _post(loop: asyncio.AbstractEventLoop, call: Callable[..., object], *args: o
         loop.call_soon_threadsafe(call, *args)
 
 
+def is_anything_left(owner: str) -> bool:
+    """Whether `end_all` would have anything to do for `owner`. Does not block."""
+    return (
+        any(whose == owner for whose, _ in tuple(_running.values())) or background.holds(owner) or scratch.holds(owner)
+    )
+
+
 def end_all(owner: str | None = None) -> None:
     """End what runs for `owner`, or for everybody: calls, what ended calls left in the background, temporary files.
 

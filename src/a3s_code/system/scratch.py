@@ -31,6 +31,11 @@ def folder(owner: str) -> Path:
         return place
 
 
+def holds(owner: str) -> bool:
+    """Whether the owner has a folder."""
+    return owner in _folders and _process == os.getpid()
+
+
 def remove(owner: str | None = None) -> None:
     """Remove the folder of `owner`, or of everybody, with what is in it."""
     with _lock:
