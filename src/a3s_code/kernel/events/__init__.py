@@ -76,7 +76,7 @@ from a3s_code.kernel.events.tools import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnknownEvent(Event):
     """An event of a type this version does not know; `body` is all it carried."""
 

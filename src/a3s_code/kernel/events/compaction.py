@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ContextCompacted(Event):
     """The history was shortened."""
 
@@ -20,7 +20,7 @@ class ContextCompacted(Event):
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CompactionRepaired(Event):
     """A summary had lost contract fields; they were restored."""
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ContextResolving(Event):
     """Context sources are being asked."""
 
@@ -16,7 +16,7 @@ class ContextResolving(Event):
     providers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ContextResolved(Event):
     """The prompt's items are chosen."""
 
@@ -25,7 +25,7 @@ class ContextResolved(Event):
     total_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MemoryStored(Event):
     """A memory was written."""
 
@@ -36,7 +36,7 @@ class MemoryStored(Event):
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MemoryRecalled(Event):
     """A memory entered the context."""
 
@@ -46,7 +46,7 @@ class MemoryRecalled(Event):
     relevance: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MemoriesSearched(Event):
     """The memory was searched."""
 
@@ -56,7 +56,7 @@ class MemoriesSearched(Event):
     result_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MemoryCleared(Event):
     """Memories were dropped."""
 
@@ -65,7 +65,7 @@ class MemoryCleared(Event):
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PrefixChanged(Event):
     """The stable part of the prompt moved, and why."""
 
@@ -75,7 +75,7 @@ class PrefixChanged(Event):
     after: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class WorkspaceUntrusted(Event):
     """Configuration of the workspace was left unused."""
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SubagentStart(Event):
     """A child run began."""
 
@@ -21,7 +21,7 @@ class SubagentStart(Event):
     description: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SubagentProgress(Event):
     """A child run moved on."""
 
@@ -32,7 +32,7 @@ class SubagentProgress(Event):
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SubagentEnd(Event):
     """A child run ended."""
 
@@ -44,7 +44,7 @@ class SubagentEnd(Event):
     success: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ExternalTaskPending(Event):
     """Work waits for an outside worker."""
 
@@ -57,7 +57,7 @@ class ExternalTaskPending(Event):
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ExternalTaskCompleted(Event):
     """An outside worker answered."""
 
@@ -67,7 +67,7 @@ class ExternalTaskCompleted(Event):
     success: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CommandRetry(Event):
     """A lane tries a command again."""
 
@@ -79,7 +79,7 @@ class CommandRetry(Event):
     delay_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CommandDeadLettered(Event):
     """A lane gave a command up."""
 
@@ -91,7 +91,7 @@ class CommandDeadLettered(Event):
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class QueueAlert(Event):
     """A lane is filling up."""
 

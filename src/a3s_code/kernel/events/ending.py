@@ -10,7 +10,7 @@ from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AgentEnd(Event):
     """The run ended: completed, limit_reached or cancelled."""
 
@@ -22,7 +22,7 @@ class AgentEnd(Event):
     meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Error(Event):
     """The run failed."""
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AgentStart(Event):
     """A run began."""
 
@@ -17,7 +17,7 @@ class AgentStart(Event):
     prompt: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AgentModeChanged(Event):
     """The kind of work changed."""
 
@@ -27,7 +27,7 @@ class AgentModeChanged(Event):
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IntentResolved(Event):
     """The router's reading of the request."""
 
@@ -36,7 +36,7 @@ class IntentResolved(Event):
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GoalExtracted(Event):
     """The goal the plan serves."""
 
@@ -44,7 +44,7 @@ class GoalExtracted(Event):
     goal: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GoalProgress(Event):
     """A step towards the goal ended."""
 
@@ -55,7 +55,7 @@ class GoalProgress(Event):
     total_steps: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GoalAchieved(Event):
     """The goal is reached."""
 
@@ -65,7 +65,7 @@ class GoalAchieved(Event):
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlanningStart(Event):
     """Planning began."""
 
@@ -73,7 +73,7 @@ class PlanningStart(Event):
     prompt: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PlanningEnd(Event):
     """The plan stands."""
 
@@ -82,7 +82,7 @@ class PlanningEnd(Event):
     estimated_steps: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TaskUpdated(Event):
     """The task list changed."""
 
@@ -91,7 +91,7 @@ class TaskUpdated(Event):
     tasks: tuple[Mapping[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StepStart(Event):
     """Work on a plan step began."""
 
@@ -102,7 +102,7 @@ class StepStart(Event):
     total_steps: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StepEnd(Event):
     """A plan step ended."""
 

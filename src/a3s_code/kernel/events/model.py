@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TurnStart(Event):
     """A model call begins; turns count from 1."""
 
@@ -16,7 +16,7 @@ class TurnStart(Event):
     turn: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TextDelta(Event):
     """A piece of the answer, exactly as it came."""
 
@@ -24,7 +24,7 @@ class TextDelta(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReasoningDelta(Event):
     """A piece of the model's reasoning."""
 
@@ -32,7 +32,7 @@ class ReasoningDelta(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TextWithdrawn(Event):
     """The text shown in this turn is void; the turn is asked again."""
 
@@ -41,7 +41,7 @@ class TextWithdrawn(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ModelRetry(Event):
     """A model call failed and is made again after `delay_ms`; `attempt` is the number of the call to come, `model` who
     is asked."""

@@ -9,7 +9,7 @@ from a3s_code.kernel.contracts import Usage
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TurnEnd(Event):
     """A model call and its actions are done."""
 
@@ -18,7 +18,7 @@ class TurnEnd(Event):
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PersistenceFailed(Event):
     """A store did not take a record; the session goes on in memory."""
 
@@ -28,7 +28,7 @@ class PersistenceFailed(Event):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BudgetThresholdHit(Event):
     """A budget is nearly or wholly used."""
 
@@ -40,7 +40,7 @@ class BudgetThresholdHit(Event):
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LimitReached(Event):
     """A limit ends the run."""
 
@@ -49,7 +49,7 @@ class LimitReached(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RunResumed(Event):
     """An interrupted run goes on."""
 
@@ -58,7 +58,7 @@ class RunResumed(Event):
     from_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PassivationRequested(Event):
     """The host asked the session to rest."""
 

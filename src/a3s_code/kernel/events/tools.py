@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from a3s_code.kernel.events.event import Event
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ToolInputDelta(Event):
     """A piece of a call's arguments while the model writes them."""
 
@@ -17,7 +17,7 @@ class ToolInputDelta(Event):
     delta: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ToolStart(Event):
     """A call was taken up; exactly one tool_end with its id follows."""
 
@@ -29,7 +29,7 @@ class ToolStart(Event):
     origin: str = "model"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ToolOutputDelta(Event):
     """Output of a call that still runs."""
 
@@ -39,7 +39,7 @@ class ToolOutputDelta(Event):
     delta: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PermissionDenied(Event):
     """The gate refused a call."""
 
@@ -52,7 +52,7 @@ class PermissionDenied(Event):
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ConfirmationRequired(Event):
     """A person is asked about a call."""
 
@@ -64,7 +64,7 @@ class ConfirmationRequired(Event):
     args_digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ConfirmationReceived(Event):
     """The person answered."""
 
@@ -74,7 +74,7 @@ class ConfirmationReceived(Event):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ConfirmationTimeout(Event):
     """The person did not answer in time."""
 
@@ -83,7 +83,7 @@ class ConfirmationTimeout(Event):
     action_taken: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HookFailed(Event):
     """A hook raised, hung or could not start."""
 
@@ -94,7 +94,7 @@ class HookFailed(Event):
     gating: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ToolEnd(Event):
     """A call ended, was refused or was cut off."""
 
