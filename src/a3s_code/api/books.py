@@ -81,8 +81,8 @@ def open_books(
     restoration = Restoration(state, ledger)
     if recalled is not None:
         restoration.restore(recalled.facts)
-        artifacts.restore(restoration.artifacts)
         journal.follow(recalled.entries, recalled.packed, claimed=recalled.claimed)
+        artifacts.restore(restoration.artifacts)
         if recalled.damage is not None:
             LOG.warning("session %s was damaged: %s", state.session_id, recalled.damage)
             state.notices.append(PersistenceFailed(state.session_id, "load", recalled.damage))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from a3s_code.kernel import facts as written
@@ -213,11 +212,6 @@ class Restoration:
 
     def _failed(self, run: Run, body: Mapping[str, Any]) -> None:
         run.status, run.failure = "failed", body["message"]
-
-
-def workspace_of(header: Fact) -> Path:
-    """The workspace that the first fact of a session names."""
-    return Path(header["workspace"])
 
 
 _TAKERS: Mapping[str, Callable[[Restoration, Any], None]] = {

@@ -42,10 +42,11 @@ class MemoryArtifactStore:
         return None if data is None else data.decode("utf-8")
 
     def restore(self, contents: Mapping[str, str]) -> None:
-        """Take outputs of an earlier process back in, oldest first."""
+        """Take outputs of an earlier process back in, oldest first; what the limits leave no room for is dropped."""
         with self._lock:
-            for uri, text in contents.items():
-                self._keep(uri, text.encode("utf-8", "replace"))
+            kept = [self._keep(uri, text.encode("utf-8", "replace")) for uri, text in contents.items()]
+        for old in (uri for dropped in kept for uri in dropped):
+            self._journal.note({"k": "dropped", "uri": old})
 
     def _keep(self, uri: str, data: bytes) -> list[str]:
         """Take one in as the newest; gives what had to go for it."""

@@ -596,6 +596,26 @@ def test_whole_outputs_are_there_after_a_restart(sessions: Opener, work: Path) -
             session.artifact("a3s://tool-output/bash/0")
 
 
+def test_what_smaller_limits_left_out_stays_out(sessions: Opener, store: FileSessionStore) -> None:
+    @tool(effects=())
+    def shout(number: int) -> str:
+        """Say a number very often."""
+        return f"{number}\n" * 20_000
+
+    loud = [call(str(number), "shout", number=number) for number in range(3)]
+    with sessions.new(*loud, "Done.", session_id="s", tools=[shout]) as session:
+        session.send("Be loud.")
+        uris = [seen.artifact.uri for seen in results(session) if seen.artifact is not None]
+    with sessions.again("s", "Done.", artifact_store_limits={"max_items": 1}) as session:
+        session.send("Say nothing.")
+    assert len(asyncio.run(_blobs(store, uris))) == 1
+    with sessions.again("s", artifact_store_limits={"max_items": 9}) as session:
+        assert session.artifact(uris[2]).startswith("2\n")
+        for uri in uris[:2]:
+            with pytest.raises(InvalidRequest):
+                session.artifact(uri)
+
+
 def test_the_oldest_outputs_make_room_in_the_store_too(sessions: Opener, store: FileSessionStore) -> None:
     @tool(effects=())
     def shout(number: int) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -31,20 +31,29 @@ async def put(store: FileSessionStore, name: str, entries: Sequence[Entry]) -> N
         await store.append(Commit(name, entry, b"{}"))
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def descriptors(folder: Path) -> list[str]:
+    """Where those lead that are open on anything in the folder."""
+    led: list[str] = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            led.append(os.readlink(f"/proc/self/fd/{name}"))
+    return [place for place in led if place.startswith(str(folder))]
 
 
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("a3s-code-store")]
+def threads(besides: Collection[threading.Thread] = ()) -> list[threading.Thread]:
+    """The threads of stores; `besides` are those of stores that earlier tests left idle."""
+    return [
+        thread for thread in threading.enumerate() if thread.name.startswith("a3s-code-store") and thread not in besides
+    ]
 
 
 def test_nothing_is_made_before_the_first_verb(tmp_path: Path) -> None:
+    before = threads()
     store = FileSessionStore(tmp_path / "store")
 
     assert "store" in repr(store)
     assert list(tmp_path.iterdir()) == []
-    assert threads() == []
+    assert threads(before) == []
 
 
 async def test_only_the_owner_may_read_the_files(tmp_path: Path, chain: Chain) -> None:
@@ -61,18 +70,19 @@ async def test_only_the_owner_may_read_the_files(tmp_path: Path, chain: Chain) -
 
 
 async def test_a_closed_store_leaves_no_thread_and_no_descriptor(tmp_path: Path, chain: Chain) -> None:
-    before = descriptors()
+    others = threads()
     for number in range(5):
         store = FileSessionStore(tmp_path / str(number))
         await store.claim("s")
         await put(store, "s", chain([b"1", b"2"]))
+        assert descriptors(tmp_path)
         await store.close()
     deadline = time.monotonic() + 5
-    while threads() and time.monotonic() < deadline:
+    while threads(others) and time.monotonic() < deadline:
         await asyncio.sleep(0.005)
 
-    assert threads() == []
-    assert descriptors() == before
+    assert threads(others) == []
+    assert descriptors(tmp_path) == []
     assert sorted(path.name for path in (tmp_path / "0").iterdir()) == ["sessions.db", "sessions.lock"]
 
 
