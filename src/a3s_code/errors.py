@@ -181,7 +181,8 @@ class ArgumentError(A3SError):
 
 
 class ModelError(A3SError):
-    """A model call that gave no reply; `retryable` says whether the same request may succeed later."""
+    """A model call that gave no reply; `retryable` says whether the same request may succeed later, `retry_after` after
+    how many seconds, where the provider said so."""
 
     def __init__(
         self,
@@ -190,12 +191,14 @@ class ModelError(A3SError):
         provider: str = "",
         status: int | None = None,
         request_id: str | None = None,
+        retry_after: float | None = None,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.provider = provider
         self.status = status
         self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class ModelAuthError(ModelError):
@@ -211,7 +214,7 @@ class ContextOverflow(ModelRequestError):
 
 
 class ModelRateLimit(ModelError):
-    """Too many requests (429), or an exhausted quota (then not retryable); `retry_after` in seconds, if named."""
+    """Too many requests (429), or an exhausted quota (then not retryable)."""
 
     retryable = True
 
@@ -226,28 +229,16 @@ class ModelRateLimit(ModelError):
         retryable: bool = True,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message, provider=provider, status=status, request_id=request_id, hint=hint)
-        self.retry_after = retry_after
+        super().__init__(
+            message, provider=provider, status=status, request_id=request_id, retry_after=retry_after, hint=hint
+        )
         self.retryable = retryable
 
 
 class ModelUnavailable(ModelError):
-    """No connection, or the provider failed (408, 409, 5xx, overloaded); `retry_after` in seconds, if named."""
+    """No connection, or the provider failed (408, 409, 5xx, overloaded)."""
 
     retryable = True
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        provider: str = "",
-        status: int | None = None,
-        request_id: str | None = None,
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, provider=provider, status=status, request_id=request_id, hint=hint)
-        self.retry_after = retry_after
 
 
 class ModelCircuitOpen(ModelUnavailable):

@@ -13,10 +13,8 @@ from a3s_code.errors import (
     ModelCircuitOpen,
     ModelError,
     ModelProtocolError,
-    ModelRateLimit,
     ModelRequestError,
     ModelTimeout,
-    ModelUnavailable,
     ReplayMismatch,
 )
 from a3s_code.kernel.contracts import Usage
@@ -170,7 +168,7 @@ class _Turn:
         self._failures_here += 1
         if not error.retryable or self._calls >= self._most_here:
             return None
-        asked = error.retry_after or 0.0 if isinstance(error, ModelRateLimit | ModelUnavailable) else 0.0
+        asked = error.retry_after or 0.0
         if asked > LONGEST_RETRY_AFTER:
             return None
         most = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(self._failures_here - 1, 16))
